@@ -1,0 +1,73 @@
+"""Frames: what every pen delivers, whatever its wire; and the interface through which it is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from numpy.typing import NDArray
+
+    from penlatch.ink import PenInfo
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frames:
+    """A batch of consecutive pen frames, as columns of equal length, in units a decoder can vouch for.
+
+    A decoder emits every frame it saw, also of a pen that only hovers; `capture.segmenter` picks signatures.
+    """
+
+    t: NDArray[np.float64]
+    """Monotonic time of each frame [s]."""
+    x: NDArray[np.float64]
+    """Position to the right [`PenInfo.unit`]."""
+    y: NDArray[np.float64]
+    """Position downwards [`PenInfo.unit`]."""
+    p: NDArray[np.float64]
+    """Pressure as a share of the pen's range [0..1]."""
+    near: NDArray[np.bool_]
+    """The pen is in proximity (or in contact)."""
+    touching: NDArray[np.bool_]
+    """The pen reports contact."""
+    tilt_x: NDArray[np.float64] | None = None
+    """Tilt to the right [degrees], None where the pen has none."""
+    tilt_y: NDArray[np.float64] | None = None
+    """Tilt towards the writer [degrees], None where the pen has none."""
+    gap: bool = False
+    """Frames were lost somewhere before or inside this batch: a signature that spans it is a retry."""
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    @classmethod
+    def empty(cls, *, gap: bool = False) -> Frames:
+        """Return a batch without frames, which may still carry the news of a gap."""
+        none, never = np.empty(0), np.empty(0, dtype=np.bool_)
+        return cls(t=none, x=none, y=none, p=none, near=never, touching=never, gap=gap)
+
+
+class PenSource(Protocol):
+    """A pen that is open. `batches` may be iterated once; it ends by raising `PenError`, never quietly."""
+
+    @property
+    def info(self) -> PenInfo:
+        """What is known of the pen."""
+
+    @property
+    def device(self) -> str:
+        """Where it is, for people: `/dev/input/event5`, `/dev/ttyS4`, or a file."""
+
+    def batches(self) -> AsyncIterator[Frames]:
+        """Yield batches as they arrive.
+
+        Raises:
+            PenError: when the pen is unplugged or its line fails.
+        """
+
+    def close(self) -> None:
+        """Release the device. Safe to call twice; it ends a running `batches`."""

@@ -1,0 +1,82 @@
+"""The few things that can go wrong, as exceptions that carry fields. Each is raised close to its cause."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - msgspec and readers of signatures resolve it at run time
+
+
+class PenlatchError(Exception):
+    """Base of every error that penlatch raises on purpose."""
+
+
+class ConfigError(PenlatchError):
+    """The configuration cannot be used as it stands."""
+
+    def __init__(self, *, path: Path | str, key: str | None, problem: str) -> None:
+        self.path = path
+        self.key = key
+        """Dotted key, e.g. `mqtt.port`, or None where the whole file is at fault."""
+        self.problem = problem
+        where = f"{path}: {key}" if key else f"{path}"
+        super().__init__(f"{where}: {problem}")
+
+
+class TraceError(PenlatchError):
+    """A trace, or the file it was to be read from, cannot be used."""
+
+    def __init__(self, *, problem: str, path: Path | str | None = None, line: int | None = None) -> None:
+        self.problem = problem
+        self.path = path
+        self.line = line
+        where = f"{path}:{line}: " if path and line else f"{path}: " if path else ""
+        super().__init__(f"{where}this trace cannot be used: {problem}")
+
+
+class PenError(PenlatchError):
+    """No frames can be had from the pen: absent, ambiguous, unplugged, silent, or not a pen at all."""
+
+    def __init__(self, *, device: str, problem: str, remedy: str | None = None) -> None:
+        self.device = device
+        self.problem = problem
+        self.remedy = remedy
+        """What a person can do about it, where that is known."""
+        super().__init__(f"pen {device}: {problem}" + (f"; {remedy}" if remedy else ""))
+
+
+class ProtocolError(PenlatchError):
+    """Bytes from a serial tablet do not follow its protocol."""
+
+    def __init__(self, *, protocol: str, problem: str, data: bytes = b"") -> None:
+        self.protocol = protocol
+        self.problem = problem
+        self.data = data
+        super().__init__(f"{protocol}: {problem}" + (f" ({data.hex()})" if data else ""))
+
+
+class ModelError(PenlatchError):
+    """A shipped model is missing, altered or does not answer as it must; nothing is verified with it."""
+
+    def __init__(self, *, path: Path | str, problem: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(f"model {path}: {problem}")
+
+
+class StoreError(PenlatchError):
+    """The database or the key that seals it cannot be used."""
+
+    def __init__(self, *, path: Path | str, problem: str, remedy: str | None = None) -> None:
+        self.path = path
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"{path}: {problem}" + (f"; {remedy}" if remedy else ""))
+
+
+class RequestError(PenlatchError):
+    """Somebody asked for what cannot be done now, or not by them."""
+
+    def __init__(self, *, code: str, problem: str) -> None:
+        self.code = code
+        """One of `messages.RequestErrorCode`, stable for programs."""
+        self.problem = problem
+        super().__init__(problem)

@@ -1,0 +1,269 @@
+"""What leaves the terminal or enters it: the messages of MQTT, of the local socket and of the store.
+
+Every message is a frozen msgspec struct; JSON is its wire form. No message can hold a coordinate of a signature.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+import msgspec
+
+UserName = Annotated[str, msgspec.Meta(pattern=r"^[\w][\w.@-]{0,63}\Z")]
+"""Name of an enrolled person: 1 to 64 letters, digits and `. _ @ -`, not beginning with one of `. @ -`."""
+
+TerminalName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")]
+"""Name of a terminal: one level of an MQTT topic and a file name at once."""
+
+Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=False):
+    """Base of every message."""
+
+
+class Verdict(StrEnum):
+    """What became of one capture or one action."""
+
+    MATCH = "match"
+    """The signature is genuine. Terminal."""
+    NO_MATCH = "no_match"
+    """The signature was judged and found not genuine. Terminal."""
+    RETRY = "retry"
+    """The capture was unusable; the person may sign again. Never a rejection, never terminal."""
+    ERROR = "error"
+    """The action ended without a judgement: time-out, cancelled, a fault. Terminal, and never a match."""
+
+
+class Reason(StrEnum):
+    """Why a verdict is what it is, stable for programs."""
+
+    # match and no_match: what disagreed most
+    SHAPE = "shape"
+    SPEED = "speed"
+    PRESSURE = "pressure"
+    RHYTHM = "rhythm"
+    SIZE = "size"
+    # match: nothing worth naming
+    AGREES = "agrees"
+    # retry: what was wrong with the capture
+    TOO_SHORT = "too_short"
+    """It lasted less than `segment.min_duration_s`."""
+    TOO_LONG = "too_long"
+    TOO_FEW_POINTS = "too_few_points"
+    TOO_MANY_POINTS = "too_many_points"
+    TOO_LITTLE_INK = "too_little_ink"
+    TOO_SMALL = "too_small"
+    TOO_LARGE = "too_large"
+    EVENTS_LOST = "events_lost"
+    """The device dropped events inside the signature."""
+    PEN_LOST = "pen_lost"
+    """The pen was unplugged inside the signature."""
+    # retry, while enrolling
+    DISAGREES = "disagrees"
+    """The reference is unlike the ones before it."""
+    # error
+    TIMEOUT = "timeout"
+    CANCELLED = "cancelled"
+    TOO_MANY_RETRIES = "too_many_retries"
+    NO_PEN = "no_pen"
+    NOT_ENROLLED = "not_enrolled"
+    DUPLICATE_PERSON = "duplicate_person"
+    """The signature already belongs to a person enrolled under another name."""
+    MODEL = "model"
+    STORE = "store"
+    INTERNAL = "internal"
+
+
+class Action(StrEnum):
+    """What the terminal is doing with the pen. One at a time."""
+
+    IDLE = "idle"
+    VERIFY = "verify"
+    IDENTIFY = "identify"
+    ENROLL = "enroll"
+
+
+RequestErrorCode = Literal[
+    "busy", "unknown_user", "already_enrolled", "not_allowed", "bad_request", "nothing_to_cancel", "unavailable"
+]
+
+
+class Decision(Message, tag_field="kind", tag="decision"):
+    """One judged signature, or one retry or error on the way: a fact, committed before it is told.
+
+    `(terminal, seq)` is unique for ever and has no gaps; consumers deduplicate on it.
+    """
+
+    terminal: TerminalName
+    seq: int
+    """Counts decisions of this terminal from 1."""
+    boot: int
+    """Counts starts of the daemon from 1."""
+    time: str
+    """When it was decided, RFC 3339 in UTC with milliseconds."""
+    action: Literal[Action.VERIFY, Action.IDENTIFY]
+    user: str | None
+    """Who was asked for, or who was identified; None where nobody was."""
+    verdict: Verdict
+    done: bool
+    """False for a retry: the action goes on."""
+    reason: Reason
+    probability: Probability | None = None
+    """P(genuine), None where nothing was judged."""
+    threshold: Probability | None = None
+    """The probability from which on it is a match."""
+    attempt: int = 1
+    """Which capture of this action it was, from 1."""
+    pen: str | None = None
+    """Name of the pen tablet."""
+    latency_ms: float | None = None
+    """From the end of the pen-up wait to the decision [ms]."""
+    transaction: str | None = None
+    """What the asker gave to recognise the answer."""
+    historical: bool = False
+    """True when published later than `mqtt.historical_after_s`: nothing may open on it."""
+
+
+class DecisionDraft(Message):
+    """A decision before the store gave it its number: every field of `Decision` but `seq`, `boot` and `historical`."""
+
+    terminal: TerminalName
+    time: str
+    action: Literal[Action.VERIFY, Action.IDENTIFY]
+    user: str | None
+    verdict: Verdict
+    done: bool
+    reason: Reason
+    probability: Probability | None = None
+    threshold: Probability | None = None
+    attempt: int = 1
+    pen: str | None = None
+    latency_ms: float | None = None
+    transaction: str | None = None
+
+    def numbered(self, *, seq: int, boot: int) -> Decision:
+        """Return the decision this draft becomes under the number `seq`."""
+        return Decision(seq=seq, boot=boot, **msgspec.structs.asdict(self))
+
+
+class Armed(Message, tag_field="kind", tag="armed"):
+    """The terminal waits for a signature: whoever shows something to the person shows it now."""
+
+    action: Action
+    user: str | None
+    attempt: int
+    """Which capture is awaited, from 1."""
+    timeout_s: float
+    """How long the whole action may still take [s]."""
+    transaction: str | None = None
+
+
+class Enrollment(Message, tag_field="kind", tag="enrollment"):
+    """One step of an enrolment, or its end."""
+
+    user: UserName
+    outcome: Literal["accepted", "retry", "enrolled", "error"]
+    """`accepted`: one reference more; `retry`: this one cannot be used; `enrolled`: complete; `error`: ended without."""
+    done: bool
+    """True for `enrolled` and `error`."""
+    reason: Reason | None
+    """Why, for `retry` and `error`."""
+    stage: int
+    """References accepted so far."""
+    stages: int
+    """References wanted."""
+    transaction: str | None = None
+
+
+Event = Armed | Decision | Enrollment
+"""What an action tells while it goes on; the last one has `done` true."""
+
+
+class User(Message):
+    """An enrolled person, as lists show them."""
+
+    name: UserName
+    references: int
+    enrolled: str
+    """RFC 3339 in UTC."""
+    template_version: str
+    """Which models made the template."""
+
+
+class State(Message):
+    """Retained on `state`: the birth message, the will, and the clean farewell."""
+
+    state: Literal["online", "offline", "lost"]
+    """`offline` is a clean stop, `lost` is the will speaking for a daemon that can no longer."""
+    boot: int
+    conn: int
+    """Counts connections to the broker since the start, so that a will is matched to its birth."""
+
+
+class Info(Message):
+    """Retained on `info`: what this terminal is."""
+
+    terminal: TerminalName
+    version: str
+    mode: Literal["on-demand", "always"]
+    threshold: Probability
+    models: str
+    """Digest of the model manifest."""
+    runtime: str
+    """Name and version of the inference runtime."""
+    requests: tuple[str, ...]
+    """Verbs accepted over MQTT."""
+    boot: int
+
+
+class Part(Message):
+    """Health of one part of the terminal."""
+
+    ok: bool
+    detail: str = ""
+
+
+class Health(Message, tag_field="kind", tag="health"):
+    """Retained on `health`: whether this terminal can do its work, and if not, why."""
+
+    ok: bool
+    time: str
+    action: Action
+    pen: Part
+    models: Part
+    store: Part
+    outbox: Part
+    broker: Part
+    users: int
+    decisions: int
+    """Number of the last decision."""
+    outbox_depth: int
+    uptime_s: float
+
+
+Verb = Literal["verify", "identify", "enroll", "cancel", "delete_user", "list_users", "status"]
+
+
+class Request(Message):
+    """Payload of `request/<verb>`."""
+
+    user: UserName | None = None
+    references: int | None = None
+    """For `enroll`: how many references to take; None for the configured number."""
+    transaction: Annotated[str, msgspec.Meta(max_length=128)] | None = None
+
+
+class Response(Message):
+    """Payload of `response/<verb>`."""
+
+    status: Literal["ok", "progress", "error"]
+    transaction: str | None = None
+    data: Event | Health | None = None
+    """An event of the action; for `status`, the health."""
+    users: tuple[User, ...] | None = None
+    """For `list_users`."""
+    error: str | None = None
+    """For people; `code` is for programs."""
+    code: RequestErrorCode | None = None

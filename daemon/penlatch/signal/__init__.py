@@ -1,0 +1,1 @@
+"""From a signature to numbers: preprocessing, sequence channels, global features."""

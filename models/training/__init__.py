@@ -1,0 +1,1 @@
+"""How the files in `models/` are made and measured; never part of a terminal."""

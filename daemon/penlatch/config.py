@@ -1,4 +1,4 @@
-"""The configuration: one TOML file, every key typed, unknown keys and wrong values refused with file, key and reason."""
+"""The configuration: one TOML file, every key typed; unknown keys and wrong values are refused by name."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Base of every section."""
 
 
-class Terminal(_Section):
+class Terminal(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[terminal]: who this terminal is and when it looks at the pen."""
 
     name: TerminalName = "terminal"
     mode: Literal["on-demand", "always"] = "on-demand"
 
 
-class Pen(_Section):
+class Pen(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[pen]: which pen to read."""
 
     device: str = "evdev:"
@@ -40,7 +40,7 @@ class Pen(_Section):
     """Take an evdev pen for penlatch alone, so that no desktop follows it."""
 
 
-class Segment(_Section):
+class Segment(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[segment]: when a signature ends, and what is no signature at all."""
 
     idle_s: Seconds = 1.2
@@ -53,7 +53,7 @@ class Segment(_Section):
     max_size_mm: Seconds = 300.0
 
 
-class Verify(_Section):
+class Verify(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[verify]: how sure is sure enough, and how long to try."""
 
     threshold: Probability = 0.5
@@ -63,14 +63,14 @@ class Verify(_Section):
     """Folder of the models; None for those that came with the package."""
 
 
-class Enroll(_Section):
+class Enroll(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[enroll]: how a person becomes known."""
 
     references: References = 5
     timeout_s: Annotated[float, msgspec.Meta(gt=0, le=600)] = 600.0
 
 
-class Store(_Section):
+class Store(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[store]: where enrolments and decisions are kept."""
 
     path: Path = Path("/var/lib/penlatch/penlatch.db")
@@ -79,7 +79,7 @@ class Store(_Section):
     `store.key` beside the database, made at the first start."""
 
 
-class Control(_Section):
+class Control(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[control]: the local socket."""
 
     socket: Path = Path("/run/penlatch/penlatch.sock")
@@ -89,7 +89,7 @@ class Control(_Section):
     """Their groups, likewise."""
 
 
-class Tls(_Section):
+class Tls(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[mqtt.tls]: encryption to the broker."""
 
     ca_file: Path | None = None
@@ -98,7 +98,7 @@ class Tls(_Section):
     key_file: Path | None = None
 
 
-class Mqtt(_Section):
+class Mqtt(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[mqtt]: the broker. Without this section nothing is published, and decisions wait in the outbox."""
 
     host: str
@@ -119,13 +119,13 @@ class Mqtt(_Section):
     """A decision that reaches the broker later than this says `historical`: nothing may open on it."""
 
 
-class Log(_Section):
+class Log(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[log]: what the journal gets."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class Config(_Section):
+class Config(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file."""
 
     terminal: Terminal = msgspec.field(default_factory=Terminal)

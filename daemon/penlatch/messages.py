@@ -19,7 +19,7 @@ TerminalName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{
 Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=False):
+class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of every message."""
 
 
@@ -90,7 +90,7 @@ RequestErrorCode = Literal[
 ]
 
 
-class Decision(Message, tag_field="kind", tag="decision"):
+class Decision(Message, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="decision"):
     """One judged signature, or one retry or error on the way: a fact, committed before it is told.
 
     `(terminal, seq)` is unique for ever and has no gaps; consumers deduplicate on it.
@@ -103,7 +103,7 @@ class Decision(Message, tag_field="kind", tag="decision"):
     """Counts starts of the daemon from 1."""
     time: str
     """When it was decided, RFC 3339 in UTC with milliseconds."""
-    action: Literal[Action.VERIFY, Action.IDENTIFY]
+    action: Action
     user: str | None
     """Who was asked for, or who was identified; None where nobody was."""
     verdict: Verdict
@@ -126,12 +126,12 @@ class Decision(Message, tag_field="kind", tag="decision"):
     """True when published later than `mqtt.historical_after_s`: nothing may open on it."""
 
 
-class DecisionDraft(Message):
+class DecisionDraft(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A decision before the store gave it its number: every field of `Decision` but `seq`, `boot` and `historical`."""
 
     terminal: TerminalName
     time: str
-    action: Literal[Action.VERIFY, Action.IDENTIFY]
+    action: Action
     user: str | None
     verdict: Verdict
     done: bool
@@ -148,7 +148,7 @@ class DecisionDraft(Message):
         return Decision(seq=seq, boot=boot, **msgspec.structs.asdict(self))
 
 
-class Armed(Message, tag_field="kind", tag="armed"):
+class Armed(Message, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="armed"):
     """The terminal waits for a signature: whoever shows something to the person shows it now."""
 
     action: Action
@@ -160,12 +160,12 @@ class Armed(Message, tag_field="kind", tag="armed"):
     transaction: str | None = None
 
 
-class Enrollment(Message, tag_field="kind", tag="enrollment"):
+class Enrollment(Message, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="enrollment"):
     """One step of an enrolment, or its end."""
 
     user: UserName
     outcome: Literal["accepted", "retry", "enrolled", "error"]
-    """`accepted`: one reference more; `retry`: this one cannot be used; `enrolled`: complete; `error`: ended without."""
+    """`accepted`: one reference more; `retry`: this one cannot be used; `enrolled`: complete; `error`: it ended early."""
     done: bool
     """True for `enrolled` and `error`."""
     reason: Reason | None
@@ -181,7 +181,7 @@ Event = Armed | Decision | Enrollment
 """What an action tells while it goes on; the last one has `done` true."""
 
 
-class User(Message):
+class User(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An enrolled person, as lists show them."""
 
     name: UserName
@@ -192,7 +192,7 @@ class User(Message):
     """Which models made the template."""
 
 
-class State(Message):
+class State(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Retained on `state`: the birth message, the will, and the clean farewell."""
 
     state: Literal["online", "offline", "lost"]
@@ -202,7 +202,7 @@ class State(Message):
     """Counts connections to the broker since the start, so that a will is matched to its birth."""
 
 
-class Info(Message):
+class Info(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Retained on `info`: what this terminal is."""
 
     terminal: TerminalName
@@ -218,14 +218,14 @@ class Info(Message):
     boot: int
 
 
-class Part(Message):
+class Part(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Health of one part of the terminal."""
 
     ok: bool
     detail: str = ""
 
 
-class Health(Message, tag_field="kind", tag="health"):
+class Health(Message, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="health"):
     """Retained on `health`: whether this terminal can do its work, and if not, why."""
 
     ok: bool
@@ -246,7 +246,7 @@ class Health(Message, tag_field="kind", tag="health"):
 Verb = Literal["verify", "identify", "enroll", "cancel", "delete_user", "list_users", "status"]
 
 
-class Request(Message):
+class Request(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Payload of `request/<verb>`."""
 
     user: UserName | None = None
@@ -255,7 +255,7 @@ class Request(Message):
     transaction: Annotated[str, msgspec.Meta(max_length=128)] | None = None
 
 
-class Response(Message):
+class Response(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Payload of `response/<verb>`."""
 
     status: Literal["ok", "progress", "error"]

@@ -40,12 +40,11 @@ need_python_packages() {
     apt_need linux-libc-dev "linux/input.h, from which evdev is built" test -e /usr/include/linux/input.h
 }
 
-# The venv in $1 was made here, not copied or moved (its scripts name their Python by absolute path), and from $2.
+# The venv $1 was made here, not copied or moved (its programs name their Python by absolute path), and by $2.
 _venv_fits() {
-    local dir=$1 python=$2 shebang
-    [[ -x $dir/bin/python && -f $dir/bin/pip ]] || return 1
-    read -r shebang <"$dir/bin/pip"
-    [[ $shebang == "#!$PWD/$dir/bin/python"* && $("$dir/bin/python" -VV 2>&1) == "$("$python" -VV)" ]]
+    local dir=$1 python=$2
+    [[ -x $dir/bin/python && -f $dir/bin/pip ]] && grep -qF "$PWD/$dir" "$dir/bin/activate" &&
+        [[ $("$dir/bin/python" -VV 2>&1) == "$("$python" -VV)" ]]
 }
 
 make_venv() {

@@ -1,0 +1,383 @@
+"""Actions: the state machine idle → verify | identify | enroll → idle. One at a time, each with an end of its own.
+
+The pattern is that of fprintd: progress is told as it happens, a bad capture is a retry, and whoever asked and
+then vanished has cancelled. Time limits and cancelling take effect while a signature is awaited, never between a
+judgement and its record, so that an action has exactly one terminal result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from penlatch.capture.segmenter import Signature
+from penlatch.errors import PenlatchError, RequestError
+from penlatch.judge import Asked, References, refusal
+from penlatch.messages import Action, Armed, Decision, Enrollment, Event, Reason, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from penlatch.capture.listener import Listener
+    from penlatch.capture.segmenter import Capture
+    from penlatch.config import Config
+    from penlatch.judge import Judge
+    from penlatch.worker import Worker
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+OVERTIME_LOOK_S = 0.05
+"""How often an action whose time is over looks whether the person has finished signing [s]."""
+MONITOR_BACKLOG = 256
+"""Events kept for a monitor that does not read; one that falls further behind is dropped."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """An action under way."""
+
+    asked: Asked
+    deadline: float
+    """When it must have an end, on the event loop's clock [s]."""
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    told: asyncio.Queue[Event | PenlatchError | None] = field(default_factory=asyncio.Queue)
+    """What the asker hears: events, then None or what went wrong."""
+
+
+class Actions:
+    """The state machine. Everything here runs on the event loop."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        listener: Listener,
+        judge: Judge,
+        worker: Worker,
+        decided: Callable[[Decision], None],
+    ) -> None:
+        """Use `listener` for captures and `judge`, in `worker`, for decisions; `decided` hears each one committed."""
+        self._config = config
+        self._listener = listener
+        self._judge = judge
+        self._worker = worker
+        self._decided = decided
+        self._run: _Run | None = None
+        self._standing_by = False
+        self._claimed = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._monitors: set[asyncio.Queue[Event | None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def current(self) -> Action:
+        """What the terminal is doing with the pen."""
+        return self._run.asked.action if self._run else Action.IDLE
+
+    # -- verbs ---------------------------------------------------------------------------------------------------
+
+    async def verify(self, user: str, *, transaction: str | None = None) -> AsyncIterator[Event]:
+        """Ask for one signature of `user`. The last event is a decision with `done`.
+
+        Raises:
+            RequestError: `busy`, `unknown_user`, `unavailable`.
+        """
+        await self._require(user)
+        asked = Asked(Action.VERIFY, user, transaction)
+        flow = self._judging(self._judge.verify)
+        async with contextlib.aclosing(self._perform(asked, flow, self._config.verify.timeout_s)) as events:
+            async for event in events:
+                yield event
+
+    async def identify(self, *, transaction: str | None = None) -> AsyncIterator[Event]:
+        """Ask for one signature of anybody. The last event is a decision with `done`.
+
+        Raises:
+            RequestError: `busy`, `unavailable`.
+        """
+        asked = Asked(Action.IDENTIFY, None, transaction)
+        flow = self._judging(self._judge.identify)
+        async with contextlib.aclosing(self._perform(asked, flow, self._config.verify.timeout_s)) as events:
+            async for event in events:
+                yield event
+
+    async def enroll(
+        self, user: str, *, references: int | None = None, transaction: str | None = None
+    ) -> AsyncIterator[Event]:
+        """Take `references` signatures of `user` (None: the configured number) and enrol them.
+
+        Raises:
+            RequestError: `busy`, `already_enrolled`, `unavailable`.
+        """
+        if await self._call(self._judge.is_enrolled, user):
+            raise RequestError(code="already_enrolled", problem=f"{user} is enrolled already; delete first to renew")
+        asked = Asked(Action.ENROLL, user, transaction)
+        stages = references or self._config.enroll.references
+
+        async def flow(run: _Run) -> None:
+            await self._enrolling(run, user, stages)
+
+        async with contextlib.aclosing(self._perform(asked, flow, self._config.enroll.timeout_s)) as events:
+            async for event in events:
+                yield event
+
+    async def cancel(self) -> Action:
+        """End the action under way, and return which it was.
+
+        Raises:
+            RequestError: `nothing_to_cancel`.
+        """
+        if self._run is None:
+            raise RequestError(code="nothing_to_cancel", problem="the terminal is idle")
+        action = self.current
+        self._run.cancelled.set()
+        await self._idle.wait()
+        return action
+
+    async def monitor(self) -> AsyncIterator[Event]:
+        """Tell every event of every action until closed, or until the listener falls too far behind."""
+        queue: asyncio.Queue[Event | None] = asyncio.Queue(MONITOR_BACKLOG)
+        self._monitors.add(queue)
+        try:
+            while (event := await queue.get()) is not None:
+                yield event
+        finally:
+            self._monitors.discard(queue)
+
+    async def stand_by(self) -> None:
+        """Identify whoever signs while nothing else is asked (`mode = "always"`), until cancelled."""
+        while True:
+            await self._idle.wait()
+            self._claimed.clear()
+            self._standing_by = True
+            self._listener.arm()
+            captured = asyncio.ensure_future(self._listener.capture())
+            claimed = asyncio.ensure_future(self._claimed.wait())
+            try:
+                await asyncio.wait({captured, claimed}, return_when=asyncio.FIRST_COMPLETED)
+                self._standing_by = False
+                if not claimed.done():
+                    await self._identify_unasked(captured.result())
+            finally:
+                self._standing_by = False
+                captured.cancel()
+                claimed.cancel()
+
+    async def stop(self) -> None:
+        """Cancel what is under way and wait for its record."""
+        if self._run:
+            self._run.cancelled.set()
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+        for queue in self._monitors:
+            self._hang_up(queue)
+
+    # -- the life of one action ----------------------------------------------------------------------------------
+
+    async def _perform(
+        self, asked: Asked, flow: Callable[[_Run], Awaitable[None]], limit_s: float
+    ) -> AsyncIterator[Event]:
+        if self._run is not None or (self._standing_by and self._listener.signing):
+            raise RequestError(code="busy", problem=f"the terminal is busy: {self.current.value or 'somebody signs'}")
+        run = self._claim(asked, limit_s)
+        task = asyncio.create_task(self._live(run, flow), name=asked.action.value)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        try:
+            while (told := await run.told.get()) is not None:
+                if isinstance(told, PenlatchError):
+                    raise refusal(told)
+                yield told
+        finally:
+            run.cancelled.set()
+            # Whoever asked may be gone, and this generator cancelled with them: the record is finished all the same.
+            await asyncio.shield(task)
+
+    def _claim(self, asked: Asked, limit_s: float) -> _Run:
+        self._run = run = _Run(asked, asyncio.get_running_loop().time() + limit_s)
+        self._idle.clear()
+        self._claimed.set()
+        return run
+
+    def _release(self) -> None:
+        self._listener.disarm()
+        self._run = None
+        self._idle.set()
+
+    async def _live(self, run: _Run, flow: Callable[[_Run], Awaitable[None]]) -> None:
+        """Take one action from claim to idle, whatever happens in it."""
+        end: PenlatchError | None = None
+        try:
+            await flow(run)
+        except PenlatchError as error:
+            log.error("%s of %s failed: %s", run.asked.action.value, run.asked.user, error)  # noqa: TRY400 - made for the journal
+            end = error
+        except Exception:
+            log.exception("%s of %s failed", run.asked.action.value, run.asked.user)
+            end = RequestError(code="unavailable", problem="an internal fault; see the journal")
+        finally:
+            self._release()
+        run.told.put_nowait(end)
+
+    async def _identify_unasked(self, capture: Capture) -> None:
+        run = self._claim(Asked(Action.IDENTIFY, None), self._config.verify.timeout_s)
+        try:
+            await self._judge_capture(run, self._judge.identify, capture, attempt=1)
+        except PenlatchError as error:
+            log.error("identification failed: %s", error)  # noqa: TRY400 - the message is made for the journal
+        finally:
+            self._release()
+
+    # -- flows ---------------------------------------------------------------------------------------------------
+
+    def _judging(self, decide: Callable[..., Decision]) -> Callable[[_Run], Awaitable[None]]:
+        """Return the flow of verification and identification, which differ in how they `decide`."""
+
+        async def flow(run: _Run) -> None:
+            if not self._listener.present:
+                await self._note(run, Verdict.ERROR, Reason.NO_PEN, attempt=1)
+                return
+            self._listener.arm()
+            tries = self._config.verify.tries
+            for attempt in range(1, tries + 1):
+                capture = await self._next_capture(run, attempt)
+                if isinstance(capture, Reason):
+                    await self._note(run, Verdict.ERROR, capture, attempt=attempt)
+                    return
+                decision = await self._judge_capture(run, decide, capture, attempt=attempt)
+                if decision.done:
+                    return
+            await self._note(run, Verdict.ERROR, Reason.TOO_MANY_RETRIES, attempt=tries)
+
+        return flow
+
+    async def _judge_capture(
+        self, run: _Run, decide: Callable[..., Decision], capture: Capture, *, attempt: int
+    ) -> Decision:
+        if not isinstance(capture, Signature):
+            return await self._note(run, Verdict.RETRY, capture.reason, attempt=attempt)
+        decision = await self._worker.call(decide, run.asked, capture.trace, ended=capture.ended, attempt=attempt)
+        self._tell(run, decision)
+        return decision
+
+    async def _enrolling(self, run: _Run, user: str, stages: int) -> None:
+        references = References()
+        stage = 0
+
+        def tell(outcome: str, reason: Reason | None = None) -> None:
+            self._tell(
+                run,
+                Enrollment(
+                    user=user,
+                    outcome=outcome,  # type: ignore[arg-type]  # each caller below names one of the literals
+                    done=outcome in {"enrolled", "error"},
+                    reason=reason,
+                    stage=stage,
+                    stages=stages,
+                    transaction=run.asked.transaction,
+                ),
+            )
+
+        if not self._listener.present:
+            tell("error", Reason.NO_PEN)
+            return
+        self._listener.arm()
+        attempt = 0
+        while stage < stages:
+            attempt += 1
+            capture = await self._next_capture(run, attempt)
+            if isinstance(capture, Reason):
+                tell("error", capture)
+                return
+            if not isinstance(capture, Signature):
+                tell("retry", capture.reason)
+                continue
+            refused = await self._worker.call(self._judge.add_reference, references, capture.trace)
+            stage = len(references.accepted)
+            if refused:
+                tell("retry", refused)
+            elif stage < stages:
+                tell("accepted")
+        refused = await self._worker.call(self._judge.enroll, user, references)
+        if refused:
+            tell("error", refused)
+        else:
+            tell("enrolled")
+
+    async def _next_capture(self, run: _Run, attempt: int) -> Capture | Reason:
+        """Wait for a capture; return TIMEOUT or CANCELLED where none comes. Nobody is cut off while signing."""
+        clock = asyncio.get_running_loop().time
+        self._tell(
+            run,
+            Armed(
+                action=run.asked.action,
+                user=run.asked.user,
+                attempt=attempt,
+                timeout_s=round(max(0.0, run.deadline - clock()), 3),
+                transaction=run.asked.transaction,
+            ),
+        )
+        captured = asyncio.ensure_future(self._listener.capture())
+        cancelled = asyncio.ensure_future(run.cancelled.wait())
+        try:
+            while True:
+                left_s = run.deadline - clock()
+                if left_s <= 0 and not self._listener.signing:
+                    return Reason.TIMEOUT
+                await asyncio.wait(
+                    {captured, cancelled},
+                    timeout=max(left_s, OVERTIME_LOOK_S),
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if captured.done():
+                    return captured.result()
+                if cancelled.done():
+                    return Reason.CANCELLED
+        finally:
+            captured.cancel()
+            cancelled.cancel()
+
+    # -- telling -------------------------------------------------------------------------------------------------
+
+    async def _note(self, run: _Run, verdict: Verdict, reason: Reason, *, attempt: int) -> Decision:
+        decision = await self._worker.call(
+            self._judge.note, run.asked, verdict, reason, attempt=attempt, pen=self._listener.name
+        )
+        self._tell(run, decision)
+        return decision
+
+    def _tell(self, run: _Run, event: Event) -> None:
+        if isinstance(event, Decision):
+            log.info("decision %d: %s %s: %s (%s)", event.seq, event.action, event.user, event.verdict, event.reason)
+            self._decided(event)
+        run.told.put_nowait(event)
+        for queue in tuple(self._monitors):
+            try:
+                queue.put_nowait(event)
+            except asyncio.QueueFull:
+                log.warning("a monitor does not read and is dropped")
+                self._monitors.discard(queue)
+                self._hang_up(queue)
+
+    @staticmethod
+    def _hang_up(queue: asyncio.Queue[Event | None]) -> None:
+        while queue.full():
+            queue.get_nowait()
+        queue.put_nowait(None)
+
+    async def _require(self, user: str) -> None:
+        if not await self._call(self._judge.is_enrolled, user):
+            raise RequestError(code="unknown_user", problem=f"nobody is enrolled as {user}")
+
+    async def _call(self, function: Callable[..., T], *args: object) -> T:
+        """Call into the worker on behalf of an asker, who is answered `unavailable` where a part is broken."""
+        try:
+            return await self._worker.call(function, *args)
+        except PenlatchError as error:
+            raise refusal(error) from error

@@ -1,0 +1,143 @@
+"""Listener: keeps the pen open through unplugging, and hands over one capture after another while it is armed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from penlatch.capture.segmenter import Segmenter
+from penlatch.capture.source import open_pen
+from penlatch.errors import PenError
+from penlatch.messages import Part
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from penlatch.capture.frames import PenSource
+    from penlatch.capture.segmenter import Capture
+    from penlatch.config import Pen, Segment
+
+log = logging.getLogger(__name__)
+
+REOPEN_FIRST_S = 0.25
+"""Wait before a lost pen is looked for the first time [s]; doubled each time up to `REOPEN_LAST_S`."""
+REOPEN_LAST_S = 5.0
+"""Longest wait between two looks for a pen that is away [s]: how long a person waits after plugging it in."""
+
+
+class Listener:
+    """Owns the pen and the segmenter. All of it runs on the event loop; its methods are not thread-safe."""
+
+    def __init__(self, pen: Pen, limits: Segment, *, changed: Callable[[], None] = lambda: None) -> None:
+        """Listen to the pen that `pen` names, with the segmenter's `limits`; `changed` is called when health changes."""
+        self._pen = pen
+        self._limits = limits
+        self._changed = changed
+        self._source: PenSource | None = None
+        self._segmenter: Segmenter | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._captures: asyncio.Queue[Capture] = asyncio.Queue()
+        self._armed = False
+        self.health = Part(ok=False, detail="not opened yet")
+
+    @property
+    def present(self) -> bool:
+        """True while the pen is open and delivering."""
+        return self._source is not None
+
+    @property
+    def name(self) -> str | None:
+        """Name of the pen, None while it is away."""
+        return self._source.info.name if self._source else None
+
+    @property
+    def signing(self) -> bool:
+        """True while somebody is in the middle of a signature."""
+        return self._armed and self._segmenter is not None and self._segmenter.deadline is not None
+
+    def arm(self) -> None:
+        """From now on captures count; what the pen did before is forgotten."""
+        self._forget()
+        self._armed = True
+
+    def disarm(self) -> None:
+        """From now on what the pen does is ignored, a signature under way included."""
+        self._armed = False
+        self._forget()
+
+    async def capture(self) -> Capture:
+        """Wait for the next capture while armed."""
+        return await self._captures.get()
+
+    async def run(self) -> None:
+        """Keep the pen open until cancelled."""
+        wait = REOPEN_FIRST_S
+        while True:
+            try:
+                source = await open_pen(self._pen.device, grab=self._pen.grab)
+            except PenError as error:
+                self._report(Part(ok=False, detail=str(error)))
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, REOPEN_LAST_S)
+                continue
+            wait = REOPEN_FIRST_S
+            await self._follow(source)
+
+    async def _follow(self, source: PenSource) -> None:
+        self._source = source
+        self._segmenter = Segmenter(self._limits, source.info)
+        self._report(Part(ok=True, detail=f"{source.info.name} at {source.device}"))
+        try:
+            async for frames in source.batches():
+                # The segmenter follows the pen also while nobody asks, so that it knows a pen that already touches.
+                captures = self._segmenter.feed(frames)
+                if self._armed:
+                    self._deliver(captures)
+                    self._watch_idle()
+        except PenError as error:
+            self._report(Part(ok=False, detail=str(error)))
+            if self._armed and (broken := self._segmenter.lost()):
+                self._deliver([broken])
+        finally:
+            self._stop_timer()
+            self._source = self._segmenter = None
+            source.close()
+
+    def _deliver(self, captures: list[Capture]) -> None:
+        for capture in captures:
+            self._captures.put_nowait(capture)
+
+    def _watch_idle(self) -> None:
+        """Arrange that the idle time ends a signature even when the pen sends nothing more."""
+        deadline = self._segmenter.deadline if self._segmenter else None
+        if deadline is None:
+            self._stop_timer()
+        elif self._timer is None:
+            # Not moved with every frame: when it fires too early, it is set anew.
+            self._timer = asyncio.get_running_loop().call_at(deadline, self._on_idle)
+
+    def _on_idle(self) -> None:
+        self._timer = None
+        if self._segmenter and self._armed and (capture := self._segmenter.expire(time.monotonic())):
+            self._deliver([capture])
+        self._watch_idle()
+
+    def _stop_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+    def _forget(self) -> None:
+        self._stop_timer()
+        if self._segmenter:
+            self._segmenter.reset()
+        while not self._captures.empty():
+            self._captures.get_nowait()
+
+    def _report(self, health: Part) -> None:
+        if health != self.health:
+            log.log(logging.INFO if health.ok else logging.WARNING, "pen: %s", health.detail)
+            self.health = health
+            self._changed()

@@ -1,0 +1,379 @@
+"""Judge: verifier, database and the templates in memory, as one object that lives in the worker thread.
+
+Whatever is missing or broken here, the answer is never a match: a method either returns a decision that was
+committed to the database first, or raises.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from penlatch.errors import ModelError, PenlatchError, RequestError, StoreError, TraceError
+from penlatch.ink import Trace
+from penlatch.messages import Action, Decision, DecisionDraft, Part, Reason, User, Verdict
+from penlatch.store.store import Store
+from penlatch.store.vault import Vault
+from penlatch.verify.template import Template
+from penlatch.verify.verifier import Verifier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from penlatch.config import Config
+    from penlatch.verify.verifier import Analysis, Judgement
+
+    _Judging = Callable[[Verifier], tuple[str | None, Judgement | None]]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an action was asked to do, as far as its decisions repeat it."""
+
+    action: Action
+    user: str | None
+    transaction: str | None = None
+
+
+@dataclass(slots=True)
+class Reference:
+    """A signature accepted as a reference of an enrolment that is still going on."""
+
+    trace: Trace
+    analysis: Analysis
+
+
+@dataclass(slots=True)
+class References:
+    """The references of an enrolment that is still going on."""
+
+    accepted: list[Reference] = field(default_factory=list)
+    refused: Reference | None = None
+    """The last one that disagreed."""
+
+
+class Judge:
+    """See the module. Construct it anywhere; call its methods in the worker thread only."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._verifier: Verifier | None = None
+        self._store: Store | None = None
+        self._templates: dict[str, Template] = {}
+        self.models = Part(ok=False, detail="not loaded yet")
+        self.database = Part(ok=False, detail="not opened yet")
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Load the models and open the database. What fails is told by `models` and `database`, not raised."""
+        try:
+            self._verifier = Verifier.load(self._config.verify.models, threshold=self._config.verify.threshold)
+            self.models = Part(ok=True, detail=f"{self._verifier.version[:12]} on {self._verifier.runtime}")
+        except ModelError as error:
+            log.error("%s", error)  # noqa: TRY400 - the message is made for the journal; a traceback adds nothing
+            self.models = Part(ok=False, detail=str(error))
+        try:
+            path = self._config.store.path
+            self._store = Store.open(path, Vault.load(key_file=self._config.store.key_file, database=path))
+            self._load_templates()
+            self.database = Part(ok=True, detail=str(path))
+        except StoreError as error:
+            log.error("%s", error)  # noqa: TRY400 - likewise
+            self.database = Part(ok=False, detail=str(error))
+
+    def close(self) -> None:
+        """Close the database."""
+        if self._store:
+            self._store.close()
+            self._store = None
+
+    def beat(self) -> None:
+        """Prove that models and database make progress, as far as they ever came up: `open` told of the others.
+
+        Raises:
+            ModelError: when the models no longer answer as they must.
+            StoreError: when the database no longer takes writes.
+        """
+        try:
+            if self.models.ok:
+                self._need_verifier().check()
+            if self._store:
+                self._store.heartbeat()
+                self.database = Part(ok=True, detail=str(self._config.store.path))
+        except ModelError as error:
+            self.models = Part(ok=False, detail=str(error))
+            raise
+        except StoreError as error:
+            self.database = Part(ok=False, detail=str(error))
+            raise
+
+    @property
+    def boot(self) -> int:
+        """Which start of the daemon this is; 0 while there is no database to count in."""
+        return self._store.boot if self._store else 0
+
+    @property
+    def runtime(self) -> str:
+        """Name and version of the inference runtime."""
+        return self._verifier.runtime if self._verifier else "none"
+
+    @property
+    def version(self) -> str:
+        """Digest of the models."""
+        return self._verifier.version if self._verifier else "none"
+
+    # -- decisions -----------------------------------------------------------------------------------------------
+
+    def verify(self, asked: Asked, trace: Trace, *, ended: float, attempt: int) -> Decision:
+        """Decide whether `trace` is a genuine signature of the person asked for."""
+        template = self._templates.get(asked.user or "")
+        if template is None:
+            return self.note(asked, Verdict.ERROR, Reason.NOT_ENROLLED, attempt=attempt, pen=trace.pen.name)
+
+        def judge(verifier: Verifier) -> tuple[str | None, Judgement | None]:
+            return asked.user, verifier.verify(template, verifier.analyse(trace))
+
+        return self._decide(asked, trace, judge, ended=ended, attempt=attempt)
+
+    def identify(self, asked: Asked, trace: Trace, *, ended: float, attempt: int) -> Decision:
+        """Decide whose signature `trace` is, if anybody's."""
+
+        def judge(verifier: Verifier) -> tuple[str | None, Judgement | None]:
+            best = verifier.identify(self._templates, verifier.analyse(trace))
+            if best is None:
+                return None, None
+            # A name that does not match is nobody's business.
+            return (best[0] if best[1].match else None), best[1]
+
+        return self._decide(asked, trace, judge, ended=ended, attempt=attempt)
+
+    def note(self, asked: Asked, verdict: Verdict, reason: Reason, *, attempt: int, pen: str | None = None) -> Decision:
+        """Record what was not judged: a retry or an error."""
+        if verdict not in (Verdict.RETRY, Verdict.ERROR):
+            raise ValueError(verdict)
+        return self._record(asked, verdict, reason, attempt=attempt, pen=pen)
+
+    def _decide(
+        self,
+        asked: Asked,
+        trace: Trace,
+        judge: _Judging,
+        *,
+        ended: float,
+        attempt: int,
+    ) -> Decision:
+        try:
+            user, judgement = judge(self._need_verifier())
+        except TraceError:
+            return self._record(asked, Verdict.RETRY, Reason.TOO_LITTLE_INK, attempt=attempt, pen=trace.pen.name)
+        except ModelError as error:
+            self.models = Part(ok=False, detail=str(error))
+            log.error("%s", error)  # noqa: TRY400 - the message is made for the journal
+            return self._record(asked, Verdict.ERROR, Reason.MODEL, attempt=attempt, pen=trace.pen.name)
+        except Exception:  # fail closed: no fault in a scorer may look like anything but an error
+            log.exception("verification failed")
+            return self._record(asked, Verdict.ERROR, Reason.INTERNAL, attempt=attempt, pen=trace.pen.name)
+        latency_ms = round(1e3 * (time.monotonic() - ended), 2)
+        if judgement is None:
+            return self._record(
+                asked, Verdict.ERROR, Reason.NOT_ENROLLED, attempt=attempt, pen=trace.pen.name, latency_ms=latency_ms
+            )
+        return self._record(
+            asked,
+            Verdict.MATCH if judgement.match else Verdict.NO_MATCH,
+            judgement.reason,
+            user=user,
+            judgement=judgement,
+            attempt=attempt,
+            pen=trace.pen.name,
+            latency_ms=latency_ms,
+        )
+
+    def _record(
+        self,
+        asked: Asked,
+        verdict: Verdict,
+        reason: Reason,
+        *,
+        attempt: int,
+        user: str | None = None,
+        pen: str | None = None,
+        judgement: Judgement | None = None,
+        latency_ms: float | None = None,
+    ) -> Decision:
+        draft = DecisionDraft(
+            terminal=self._config.terminal.name,
+            time=utc_now(),
+            action=asked.action,
+            user=user or asked.user,
+            verdict=verdict,
+            done=verdict is not Verdict.RETRY,
+            reason=reason,
+            probability=judgement.probability if judgement else None,
+            threshold=self._verifier.threshold if self._verifier else None,
+            attempt=attempt,
+            pen=pen,
+            latency_ms=latency_ms,
+            transaction=asked.transaction,
+        )
+        try:
+            return self._need_store().record(draft)
+        except StoreError as error:
+            self.database = Part(ok=False, detail=str(error))
+            raise
+
+    # -- people --------------------------------------------------------------------------------------------------
+
+    def is_enrolled(self, user: str) -> bool:
+        """Tell whether `user` has a template."""
+        self._need_store()
+        return user in self._templates
+
+    def users(self) -> list[User]:
+        """List the enrolled people."""
+        return self._need_store().users()
+
+    def delete_user(self, user: str) -> None:
+        """Forget a person.
+
+        Raises:
+            RequestError: `unknown_user`.
+        """
+        self._need_store().delete_user(user)
+        self._templates.pop(user, None)
+        log.info("deleted %s", user)
+
+    def add_reference(self, references: References, trace: Trace) -> Reason | None:
+        """Take `trace` as the next reference, or say why not.
+
+        Where the second and the third signature agree with each other but not with the first, the first is the
+        one that is dropped.
+
+        Returns:
+            None when it was accepted, else the reason of the retry.
+        """
+        verifier = self._need_verifier()
+        try:
+            candidate = Reference(trace, verifier.analyse(trace))
+        except TraceError:
+            return Reason.TOO_LITTLE_INK
+        accepted = references.accepted
+        if not accepted or verifier.agrees([r.analysis for r in accepted], candidate.analysis):
+            accepted.append(candidate)
+            references.refused = None
+            return None
+        odd = references.refused
+        if len(accepted) == 1 and odd and verifier.agrees([odd.analysis], candidate.analysis):
+            accepted[:] = [odd, candidate]
+            references.refused = None
+            return None
+        references.refused = candidate
+        return Reason.DISAGREES
+
+    def enroll(self, user: str, references: References) -> Reason | None:
+        """Make the template of `user` from complete references and store both.
+
+        Returns:
+            None when the person is enrolled, else the reason why not.
+
+        Raises:
+            RequestError: `already_enrolled`.
+        """
+        verifier, store = self._need_verifier(), self._need_store()
+        analyses = [r.analysis for r in references.accepted]
+        if self._known_as(verifier, analyses):
+            return Reason.DUPLICATE_PERSON
+        template = verifier.template(analyses)
+        store.enroll(
+            user,
+            references=[r.trace.to_bytes() for r in references.accepted],
+            template=template.to_bytes(),
+            template_version=verifier.version,
+            time=utc_now(),
+        )
+        self._templates[user] = template
+        log.info("enrolled %s with %d references", user, len(analyses))
+        return None
+
+    def _known_as(self, verifier: Verifier, analyses: list[Analysis]) -> str | None:
+        """Return who most of these signatures already belong to, if anybody."""
+        names = [
+            best[0] for a in analyses if (best := verifier.identify(self._templates, a)) is not None and best[1].match
+        ]
+        return next((name for name in set(names) if 2 * names.count(name) > len(analyses)), None)
+
+    def _load_templates(self) -> None:
+        """Bring every template into memory; make those anew that other models made."""
+        store = self._need_store()
+        self._templates.clear()
+        if self._verifier is None:
+            return
+        for name, stored in store.templates().items():
+            if stored.version == self._verifier.version:
+                self._templates[name] = Template.from_bytes(stored.data)
+                continue
+            log.info("the models changed: making the template of %s anew", name)
+            traces = [Trace.from_bytes(data) for data in store.references(name)]
+            template = self._verifier.template([self._verifier.analyse(trace) for trace in traces])
+            store.replace_template(name, template=template.to_bytes(), template_version=self._verifier.version)
+            self._templates[name] = template
+
+    # -- what was decided ----------------------------------------------------------------------------------------
+
+    def decisions(self, *, limit: int, user: str | None) -> list[Decision]:
+        """List decisions, newest first."""
+        return self._need_store().decisions(limit=limit, user=user)
+
+    def pending(self, *, limit: int, after: int) -> list[Decision]:
+        """List decisions that the broker has not acknowledged, oldest first."""
+        return self._store.pending(limit=limit, after=after) if self._store else []
+
+    def delivered(self, seq: int) -> None:
+        """Take a decision out of the outbox."""
+        self._need_store().delivered(seq)
+
+    def counts(self) -> Counts:
+        """Count what health tells."""
+        if self._store is None:
+            return Counts()
+        return Counts(
+            users=len(self._templates), decisions=self._store.last_seq(), outbox_depth=self._store.outbox_depth()
+        )
+
+    # -- fail closed ---------------------------------------------------------------------------------------------
+
+    def _need_verifier(self) -> Verifier:
+        if self._verifier is None or not self.models.ok:
+            raise ModelError(path=self._config.verify.models or "models", problem=self.models.detail)
+        return self._verifier
+
+    def _need_store(self) -> Store:
+        if self._store is None:
+            raise StoreError(path=self._config.store.path, problem=self.database.detail)
+        return self._store
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """What health counts."""
+
+    users: int = 0
+    decisions: int = 0
+    outbox_depth: int = 0
+
+
+def utc_now() -> str:
+    """Return the time as RFC 3339 in UTC with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def refusal(error: PenlatchError) -> RequestError:
+    """Turn a fault of a part into the answer to whoever asked: unavailable, and why."""
+    return error if isinstance(error, RequestError) else RequestError(code="unavailable", problem=str(error))

@@ -1,0 +1,54 @@
+"""Remote: requests from the broker, answered by the same verbs that the local socket calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penlatch.errors import RequestError
+from penlatch.messages import Armed, Response
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from penlatch.control.verbs import Verbs
+    from penlatch.messages import Event, Request, Verb
+
+
+async def answer(verbs: Verbs, verb: Verb, request: Request) -> AsyncIterator[Response]:
+    """Yield the responses to one request: progress, then exactly one that is `ok` or `error`.
+
+    Whether `verb` is allowed from the broker is the publisher's to know.
+    """
+    told = request.transaction
+    try:
+        if verb in ("verify", "identify", "enroll"):
+            async for event in _action(verbs, verb, request):
+                done = not isinstance(event, Armed) and event.done
+                yield Response(status="ok" if done else "progress", transaction=told, data=event)
+        elif verb == "cancel":
+            await verbs.cancel()
+            yield Response(status="ok", transaction=told)
+        elif verb == "delete_user":
+            await verbs.delete_user(_user(request))
+            yield Response(status="ok", transaction=told)
+        elif verb == "list_users":
+            users = tuple(await verbs.list_users())
+            yield Response(status="ok", transaction=told, users=users)
+        else:
+            yield Response(status="ok", transaction=told, data=await verbs.status())
+    except RequestError as error:
+        yield Response(status="error", transaction=told, error=error.problem, code=error.code)  # type: ignore[arg-type]  # codes are raised from the literals only
+
+
+def _action(verbs: Verbs, verb: Verb, request: Request) -> AsyncIterator[Event]:
+    if verb == "identify":
+        return verbs.identify(transaction=request.transaction)
+    if verb == "verify":
+        return verbs.verify(_user(request), transaction=request.transaction)
+    return verbs.enroll(_user(request), references=request.references, transaction=request.transaction)
+
+
+def _user(request: Request) -> str:
+    if request.user is None:
+        raise RequestError(code="bad_request", problem="`user` is missing")
+    return request.user

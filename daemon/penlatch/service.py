@@ -1,0 +1,286 @@
+"""The daemon: wires pen, judge, broker and local socket together, and keeps telling how they are."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from penlatch import __version__, remote
+from penlatch.actions import Actions
+from penlatch.capture.listener import Listener
+from penlatch.control.server import VarlinkServer
+from penlatch.errors import PenlatchError
+from penlatch.judge import Judge, refusal, utc_now
+from penlatch.messages import Decision, Health, Info, Part, Request, Response, User, Verb
+from penlatch.notify import Notifier
+from penlatch.report.publisher import Publisher
+from penlatch.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine, Iterator
+
+    from penlatch.config import Config
+    from penlatch.messages import Action, Event
+
+log = logging.getLogger(__name__)
+
+HEALTH_PERIOD_S = 60.0
+"""Health is told at least this often [s], and at once when a part of it changes."""
+HEALTH_SETTLE_S = 0.1
+"""Changes that follow each other within this time [s] are told together."""
+BEAT_TIMEOUT_S = 20.0
+"""A worker that does not finish its proof of progress within this time [s] hangs; the watchdog is not fed."""
+
+
+class Service:
+    """All verbs of the terminal, and its life from start to stop. Lives on one event loop."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._worker = Worker()
+        self._judge = Judge(config)
+        self._listener = Listener(config.pen, config.segment, changed=self._health_changed)
+        self._actions = Actions(
+            config, listener=self._listener, judge=self._judge, worker=self._worker, decided=self._decided
+        )
+        self._publisher: Publisher | None = None
+        self._server = VarlinkServer(config.control, self)
+        self._notifier = Notifier()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._health_due = asyncio.Event()
+        self.broken = asyncio.Event()
+        """Set when the daemon can no longer do its work and should be started anew."""
+        self._started = time.monotonic()
+
+    async def start(self) -> None:
+        """Open everything. What cannot be opened is told by health; only the socket's failure is raised.
+
+        Raises:
+            PenlatchError: when the local socket cannot be served.
+        """
+        await self._worker.call(self._judge.open)
+        await self._server.start()
+        if self._config.mqtt:
+            self._publisher = Publisher(
+                self._config.mqtt,
+                terminal=self._config.terminal.name,
+                boot=self._judge.boot,
+                outbox=_Outbox(self._worker, self._judge),
+                handle=self._handle,
+            )
+            self._publisher.publish_info(await self.info())
+            self._publisher.publish_health(await self.status())
+            await self._publisher.start()
+        self._spawn(self._listener.run(), "pen")
+        self._spawn(self._tell_health(), "health")
+        if self._config.terminal.mode == "always":
+            self._spawn(self._actions.stand_by(), "stand-by")
+        if interval_s := self._notifier.watchdog_interval_s():
+            self._spawn(self._feed_watchdog(interval_s), "watchdog")
+        self._notifier.ready(f"{self._config.terminal.mode}; {self._judge.models.detail}")
+
+    async def stop(self) -> None:
+        """Cancel what is under way, say goodbye to the broker, and close everything."""
+        self._notifier.stopping()
+        await self._actions.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.stop()
+        if self._publisher:
+            await self._publisher.stop()
+        await self._worker.call(self._judge.close)
+        self._worker.stop()
+
+    # -- verbs ---------------------------------------------------------------------------------------------------
+
+    def verify(self, user: str, *, transaction: str | None = None) -> AsyncIterator[Event]:
+        """Ask for one signature of `user`; see `Actions.verify`."""
+        return self._actions.verify(user, transaction=transaction)
+
+    def identify(self, *, transaction: str | None = None) -> AsyncIterator[Event]:
+        """Ask for one signature of anybody; see `Actions.identify`."""
+        return self._actions.identify(transaction=transaction)
+
+    def enroll(
+        self, user: str, *, references: int | None = None, transaction: str | None = None
+    ) -> AsyncIterator[Event]:
+        """Enrol `user`; see `Actions.enroll`."""
+        return self._actions.enroll(user, references=references, transaction=transaction)
+
+    async def cancel(self) -> Action:
+        """End the action under way; see `Actions.cancel`."""
+        return await self._actions.cancel()
+
+    def monitor(self) -> AsyncIterator[Event]:
+        """Tell every event; see `Actions.monitor`."""
+        return self._actions.monitor()
+
+    async def list_users(self) -> list[User]:
+        """List the enrolled people.
+
+        Raises:
+            RequestError: `unavailable`.
+        """
+        with _refusals():
+            return await self._worker.call(self._judge.users)
+
+    async def delete_user(self, name: str) -> None:
+        """Forget a person.
+
+        Raises:
+            RequestError: `unknown_user`, `unavailable`.
+        """
+        with _refusals():
+            await self._worker.call(self._judge.delete_user, name)
+        self._health_changed()
+
+    async def decisions(self, *, limit: int, user: str | None = None) -> list[Decision]:
+        """List decisions, newest first.
+
+        Raises:
+            RequestError: `unavailable`.
+        """
+        with _refusals():
+            return await self._worker.call(self._judge.decisions, limit=limit, user=user)
+
+    async def info(self) -> Info:
+        """Tell what this terminal is."""
+        return Info(
+            terminal=self._config.terminal.name,
+            version=__version__,
+            mode=self._config.terminal.mode,
+            threshold=self._config.verify.threshold,
+            models=self._judge.version,
+            runtime=self._judge.runtime,
+            requests=self._config.mqtt.requests if self._config.mqtt else (),
+            boot=self._judge.boot,
+        )
+
+    async def status(self) -> Health:
+        """Tell how this terminal is."""
+        try:
+            counts = await self._worker.call(self._judge.counts)
+            database = self._judge.database
+        except PenlatchError as error:
+            counts, database = None, Part(ok=False, detail=str(error))
+        depth = counts.outbox_depth if counts else 0
+        broker = self._broker_health()
+        parts = (self._listener.health, self._judge.models, database, broker)
+        return Health(
+            ok=all(part.ok for part in parts),
+            time=utc_now(),
+            action=self._actions.current,
+            pen=self._listener.health,
+            models=self._judge.models,
+            store=database,
+            outbox=Part(ok=broker.ok or depth == 0, detail=f"{depth} waiting"),
+            broker=broker,
+            users=counts.users if counts else 0,
+            decisions=counts.decisions if counts else 0,
+            outbox_depth=depth,
+            uptime_s=round(time.monotonic() - self._started, 1),
+        )
+
+    def _broker_health(self) -> Part:
+        if self._publisher is None:
+            return Part(ok=True, detail="no broker is configured")
+        return Part(ok=self._publisher.connected, detail=self._publisher.last_error)
+
+    # -- what goes on beside the verbs ---------------------------------------------------------------------------
+
+    def _decided(self, _: Decision) -> None:
+        if self._publisher:
+            self._publisher.wake()
+
+    def _handle(self, verb: Verb, request: Request) -> AsyncIterator[Response]:
+        return remote.answer(self, verb, request)
+
+    def _health_changed(self) -> None:
+        self._health_due.set()
+
+    async def _tell_health(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._health_due.wait(), HEALTH_PERIOD_S)
+            await asyncio.sleep(HEALTH_SETTLE_S)
+            self._health_due.clear()
+            health = await self.status()
+            faults = [f"{name}: {part.detail}" for name in _PARTS if not (part := getattr(health, name)).ok]
+            self._notifier.status("; ".join(faults) or "well")
+            if self._publisher:
+                self._publisher.publish_health(health)
+
+    async def _feed_watchdog(self, interval_s: float) -> None:
+        """Feed the watchdog only when the loop, the models and the database have all just made progress."""
+        while True:
+            try:
+                await asyncio.wait_for(self._worker.call(self._judge.beat), BEAT_TIMEOUT_S)
+            except (PenlatchError, TimeoutError) as error:
+                log.error("no progress, the watchdog is not fed: %s", error or "the worker hangs")  # noqa: TRY400 - made for the journal
+                self._health_changed()
+            else:
+                self._notifier.watchdog()
+            await asyncio.sleep(interval_s)
+
+    def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Bring the process down when a part that must run for ever ends by a fault: systemd starts a whole one."""
+        if not task.cancelled() and (error := task.exception()):
+            log.critical("%s ended: %r", task.get_name(), error, exc_info=error)
+            self.broken.set()
+
+
+_PARTS = ("pen", "models", "store", "outbox", "broker")
+
+
+class _Outbox:
+    """The store's outbox, reached through the worker."""
+
+    def __init__(self, worker: Worker, judge: Judge) -> None:
+        self._worker = worker
+        self._judge = judge
+
+    async def pending(self, *, limit: int, after: int) -> list[Decision]:
+        return await self._worker.call(self._judge.pending, limit=limit, after=after)
+
+    async def delivered(self, seq: int) -> None:
+        await self._worker.call(self._judge.delivered, seq)
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except PenlatchError as error:
+        raise refusal(error) from error
+
+
+async def run(config: Config) -> int:
+    """Run the daemon until SIGTERM or SIGINT.
+
+    Returns:
+        The exit status of the process: 0 after a clean stop, 1 where a part of the daemon failed.
+    """
+    service = Service(config)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await service.start()
+    log.info("%s is ready", config.terminal.name)
+    ends = {asyncio.create_task(stop.wait()), asyncio.create_task(service.broken.wait())}
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    log.info("stopping")
+    await service.stop()
+    for end in ends:
+        end.cancel()
+    return int(service.broken.is_set())

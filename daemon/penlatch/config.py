@@ -161,7 +161,14 @@ def parse(raw: dict[str, Any], *, path: Path | str = "<config>") -> Config:
         ConfigError: naming the file, the key and what is wrong with it.
     """
     try:
-        return msgspec.convert(raw, Config, strict=True)
+        return msgspec.convert(raw, Config, strict=True, dec_hook=_path)
     except msgspec.ValidationError as error:
         problem, _, where = str(error).partition(" - at `$")
         raise ConfigError(path=path, key=where.rstrip("`").lstrip(".") or None, problem=problem) from error
+
+
+def _path(kind: type, value: Any) -> Any:
+    """Make a path of a string: the one type here that TOML and msgspec do not know of themselves."""
+    if kind is Path and isinstance(value, str) and value:
+        return Path(value)
+    raise ValueError("Expected the path of a file")

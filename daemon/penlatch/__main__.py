@@ -1,0 +1,5 @@
+"""`python -m penlatch` is the command `penlatch`."""
+
+from penlatch.cli import main
+
+main()

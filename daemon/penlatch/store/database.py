@@ -1,0 +1,188 @@
+"""Database: one SQLite file, opened so that a commit survives a power cut and a fault is told with its remedy."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+from penlatch.errors import StoreError
+from penlatch.store import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+BUSY_TIMEOUT_MS = 5000
+"""How long a statement waits for another process (a backup, a look into the file) to let go [ms]."""
+
+PRAGMAS: Mapping[str, int | str] = {
+    "busy_timeout": BUSY_TIMEOUT_MS,
+    "trusted_schema": 0,  # a schema that was tampered with calls no function
+    "cell_size_check": 1,  # a damaged page is found when it is read, not when it is believed
+    "secure_delete": 1,  # what is deleted is overwritten
+    "foreign_keys": 1,
+    "journal_mode": "wal",
+    "synchronous": 2,  # FULL: in WAL mode, NORMAL may lose the last commits in a power cut
+}
+"""Set on every connection, in this order, and read back: none is left to how SQLite was built."""
+
+_BACKUP = "restore it from a backup; penlatch leaves the file as it is"
+
+_FAULTS: Mapping[int, tuple[str, str]] = {
+    sqlite3.SQLITE_FULL: ("there is no room to write", "make room on its file system"),
+    sqlite3.SQLITE_BUSY: ("another process holds it locked", "end that process"),
+    sqlite3.SQLITE_LOCKED: ("another process holds it locked", "end that process"),
+    sqlite3.SQLITE_READONLY: ("it cannot be written", "it and its folder must belong to the user of the daemon"),
+    sqlite3.SQLITE_PERM: ("it cannot be opened", "it and its folder must belong to the user of the daemon"),
+    sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "it and its folder must belong to the user of the daemon"),
+    sqlite3.SQLITE_IOERR: ("its disk fails to read or write", "see the kernel's log; replace the disk"),
+    sqlite3.SQLITE_CORRUPT: ("it is damaged", _BACKUP),
+    sqlite3.SQLITE_NOTADB: ("it is not a database, or its head is damaged", _BACKUP),
+}
+"""What SQLite's primary result codes (sqlite.org/rescode.html) mean to a person, and what to do."""
+
+
+class Database:
+    """An open database, held by this process alone. It lives on the thread that opened it."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock: int) -> None:
+        self.path = path
+        self._connection = connection
+        self._lock = lock
+
+    @classmethod
+    def open(cls, path: Path) -> Database:
+        """Open the database at `path`, checked and with the present schema. It is made, mode 0600, where there is none.
+
+        Raises:
+            StoreError: if another penlatch has it open, if it cannot be opened or is damaged, or if it was written by
+                another program or a later penlatch. The file is then as it was.
+        """
+        with contextlib.ExitStack() as undo:
+            lock = _lock(path)
+            undo.callback(os.close, lock)
+            _make_private(path)
+            with explained(path):
+                # Autocommit: a transaction begins where `transaction` says so and nowhere else.
+                connection = sqlite3.connect(path, isolation_level=None)
+                undo.callback(connection.close)
+                _check(connection, path)
+                pending = schema.pending(connection, path=path)
+                # From here on the file is known to be ours to write to.
+                _set_pragmas(connection, path)
+                schema.apply(connection, pending)
+                connection.row_factory = sqlite3.Row
+            undo.pop_all()
+            return cls(path, connection, lock)
+
+    def close(self) -> None:
+        """Close the file and let other processes have it. Safe to call twice."""
+        if self._lock >= 0:
+            self._connection.close()
+            os.close(self._lock)
+            self._lock = -1
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Run what is inside as one transaction: all of it is on the disk afterwards, or, after an exception, none.
+
+        Raises:
+            StoreError: if SQLite refuses a statement or the commit.
+        """
+        with explained(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # Some faults, a full disk among them, have rolled back already.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def rows(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[sqlite3.Row]:
+        """Return all rows of a query.
+
+        Raises:
+            StoreError: if SQLite cannot answer it.
+        """
+        with explained(self.path):
+            return self._connection.execute(sql, parameters).fetchall()
+
+    def truncate_log(self) -> None:
+        """Fold the write-ahead log into the file and cut it to nothing, so that it keeps nothing that was deleted.
+
+        Where another process is just reading, the log is cut by a later call.
+
+        Raises:
+            StoreError: if the disk fails.
+        """
+        self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn an error of SQLite or of the file system into a `StoreError` that says what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        problem, remedy = _FAULTS.get(-1 if code is None else code & 0xFF, ("the database refuses", None))
+        raise StoreError(path=path, problem=f"{problem} ({error})", remedy=remedy) from error
+    except OSError as error:
+        raise StoreError(
+            path=path,
+            problem=f"it cannot be opened: {error.strerror}",
+            remedy="its folder must exist and belong to the user of the daemon",
+        ) from error
+
+
+def _lock(path: Path) -> int:
+    """Reserve the database for this process; return the descriptor that holds the lock.
+
+    The lock is on a file of its own: closing a second descriptor of the database would drop SQLite's own locks
+    (sqlite.org/howtocorrupt.html, section 2.2).
+    """
+    with explained(path):
+        lock = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(lock)
+        raise StoreError(
+            path=path, problem="another penlatch is using it", remedy="stop that one first: systemctl stop penlatch"
+        ) from error
+    return lock
+
+
+def _make_private(path: Path) -> None:
+    """Make sure that the file is there and that its owner alone can read it; SQLite gives its log the same mode."""
+    with explained(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.fchmod(descriptor, 0o600)
+        finally:
+            os.close(descriptor)
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file with damaged pages or broken indexes, before anything is written to it."""
+    (verdict, *_), *_ = connection.execute("PRAGMA quick_check(1)").fetchall()
+    if verdict != "ok":
+        raise StoreError(path=path, problem=f"it is damaged ({verdict})", remedy=_BACKUP)
+
+
+def _set_pragmas(connection: sqlite3.Connection, path: Path) -> None:
+    """Set every pragma of `PRAGMAS` and make sure that SQLite took it."""
+    for name, value in PRAGMAS.items():
+        connection.execute(f"PRAGMA {name} = {value}").fetchall()
+        (taken,) = connection.execute(f"PRAGMA {name}").fetchone()
+        if taken != value:
+            raise StoreError(
+                path=path,
+                problem=f"SQLite cannot set {name} to {value} here, it stays {taken}",
+                remedy="keep the database on a local file system",
+            )

@@ -1,0 +1,36 @@
+"""What `penlatch doctor` looks at: one module per part of the terminal, each look a function that returns a Finding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penlatch.cli.checks import broker, daemon, database, host, models, pen
+from penlatch.cli.checks.finding import Finding
+from penlatch.config import DEFAULT_PATH, load
+from penlatch.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["Finding", "examine"]
+
+
+def examine(config_path: Path | None) -> Iterator[Finding]:
+    """Look at everything, in the order in which one part needs another; without a configuration, only at the host."""
+    path = config_path or DEFAULT_PATH
+    yield host.clock()
+    yield host.unit()
+    try:
+        config = load(path)
+    except ConfigError as error:
+        yield Finding.fail("configuration", str(error), remedy="mend it; penlatch config check tells when it is valid")
+        return
+    yield Finding.ok("configuration", str(path))
+    yield models.intact(config.verify)
+    health = daemon.ask(config.control.socket)
+    yield daemon.socket(config.control.socket, health)
+    told = None if isinstance(health, Exception) else health
+    yield database.usable(config.store, told)
+    yield pen.reachable(config.pen, told)
+    yield broker.reachable(config, told)

@@ -1,0 +1,54 @@
+"""Logs for the journal: one line per record on standard error, with the priority that systemd reads from `<N>`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PRIORITIES: Mapping[int, int] = {
+    logging.CRITICAL: 2,
+    logging.ERROR: 3,
+    logging.WARNING: 4,
+    logging.INFO: 6,
+    logging.DEBUG: 7,
+}
+"""syslog priority of each level (sd-daemon(3))."""
+
+
+class JournalFormatter(logging.Formatter):
+    """Put `<N>` before every line, also of a traceback: the journal takes each line for an entry of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as prefixed lines."""
+        priority = PRIORITIES.get(record.levelno, PRIORITIES[logging.INFO])
+        return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
+
+
+def speaks_to_journal(environ: Mapping[str, str], descriptor: int) -> bool:
+    """Say whether the file `descriptor` is the journal's stream: `JOURNAL_STREAM` names its device and inode.
+
+    See systemd.exec(5): the variable is inherited by children whose output goes elsewhere, so it alone proves nothing.
+    """
+    try:
+        device, _, inode = environ.get("JOURNAL_STREAM", "").partition(":")
+        status = os.fstat(descriptor)
+        return (status.st_dev, status.st_ino) == (int(device), int(inode))
+    except (OSError, ValueError):
+        return False
+
+
+def set_up(level: str) -> None:
+    """Send every record of at least `level` (`debug`, `info`, …) to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    if speaks_to_journal(os.environ, sys.stderr.fileno()):
+        handler.setFormatter(JournalFormatter("%(name)s: %(message)s"))
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())

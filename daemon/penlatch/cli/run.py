@@ -1,0 +1,36 @@
+"""`penlatch run`: the daemon itself, in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import click
+
+from penlatch.cli import journal
+from penlatch.cli.options import config_option
+from penlatch.config import DEFAULT_PATH, load
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command()
+@config_option
+@click.pass_context
+def run(ctx: click.Context, config_path: Path | None) -> None:
+    """Run the daemon in the foreground until SIGTERM or Ctrl-C.
+
+    systemd starts it so; it says READY when it can judge. Logs go to standard error.
+
+    \b
+    Examples:
+      penlatch run
+      penlatch run --config ./penlatch.toml
+    """
+    config = load(config_path or DEFAULT_PATH)
+    journal.set_up(config.log.level)
+    # Imported here: it brings numpy and the inference runtime, which no other command needs at the start.
+    from penlatch import service  # noqa: PLC0415
+
+    ctx.exit(asyncio.run(service.run(config)))

@@ -1,0 +1,126 @@
+"""Reasons in plain language: what happened, and what the person or the integrator can do about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from penlatch.messages import Action, Armed, Decision, Enrollment, Reason, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from penlatch.messages import Event
+
+
+class Sentence(NamedTuple):
+    """One reason, for people."""
+
+    what: str
+    """What happened, fit to follow a colon."""
+    todo: str = ""
+    """What to do about it; empty where there is nothing to do."""
+
+
+SENTENCES: Mapping[Reason, Sentence] = {
+    Reason.SHAPE: Sentence("of all it compares, the shape of the lines differs most"),
+    Reason.SPEED: Sentence("of all it compares, the speed of the pen differs most"),
+    Reason.PRESSURE: Sentence("of all it compares, the pressure of the pen differs most"),
+    Reason.RHYTHM: Sentence("of all it compares, the rhythm of strokes and pauses differs most"),
+    Reason.SIZE: Sentence("of all it compares, the size differs most"),
+    Reason.AGREES: Sentence("everything agrees with the references"),
+    Reason.TOO_SHORT: Sentence("it was over too soon for a signature", "Sign your whole name, at your usual pace."),
+    Reason.TOO_LONG: Sentence("it went on for too long", "Sign once, without a pause, then lift the pen."),
+    Reason.TOO_FEW_POINTS: Sentence(
+        "the tablet saw too few points of it", "Sign your whole name and keep the tip on the tablet."
+    ),
+    Reason.TOO_MANY_POINTS: Sentence("it holds far more points than a signature", "Sign once and lift the pen."),
+    Reason.TOO_LITTLE_INK: Sentence("too little was drawn to be a signature", "Sign your whole name."),
+    Reason.TOO_SMALL: Sentence("it was too small", "Sign larger, as you would on paper."),
+    Reason.TOO_LARGE: Sentence("it was too large", "Sign smaller, as you would on paper."),
+    Reason.EVENTS_LOST: Sentence("the tablet lost part of it", "Sign once more."),
+    Reason.PEN_LOST: Sentence(
+        "the pen tablet went away in the middle of it", "Plug the tablet in again, then sign once more."
+    ),
+    Reason.DISAGREES: Sentence(
+        "it is unlike the signatures before it", "Sign the way you always do; the same person must give them all."
+    ),
+    Reason.TIMEOUT: Sentence("nobody signed in time", "Start again when the person is at the tablet."),
+    Reason.CANCELLED: Sentence("it was cancelled"),
+    Reason.TOO_MANY_RETRIES: Sentence("no attempt could be used", "Start again; `penlatch devices` shows the pen."),
+    Reason.NO_PEN: Sentence("no pen tablet can be read", "Plug it in; `penlatch devices` says what is wrong with it."),
+    Reason.NOT_ENROLLED: Sentence("this person is not enrolled", "Enrol them first: penlatch enroll NAME."),
+    Reason.DUPLICATE_PERSON: Sentence(
+        "these signatures already belong to somebody enrolled under another name",
+        "See `penlatch user list`; a person is enrolled once.",
+    ),
+    Reason.MODEL: Sentence(
+        "the models could not judge it", "Install penlatch again; `penlatch doctor` names the damaged file."
+    ),
+    Reason.STORE: Sentence("the database could not be used", "`penlatch doctor` says what is wrong with it."),
+    Reason.INTERNAL: Sentence("a fault inside the daemon", "See its journal: journalctl -u penlatch."),
+}
+"""One sentence for each reason; a test holds it to be complete."""
+
+
+def _because(reason: Reason) -> str:
+    sentence = SENTENCES[reason]
+    return f"{sentence.what}. {sentence.todo}".rstrip() if sentence.todo else f"{sentence.what}."
+
+
+def _awaited(armed: Armed) -> str:
+    whom = f", {armed.user}" if armed.user else ""
+    return f"Sign now{whom} (attempt {armed.attempt}, {armed.timeout_s:.0f} s left)…"
+
+
+def _decided(decision: Decision) -> str:
+    if decision.verdict is Verdict.RETRY:
+        return f"Attempt {decision.attempt} cannot be used: {_because(decision.reason)}"
+    if decision.verdict is Verdict.ERROR:
+        return f"error: {_because(decision.reason)}"
+    told = "match" if decision.verdict is Verdict.MATCH else "no match"
+    whom = f" {decision.user}" if decision.user else ""
+    odds = ""
+    if decision.probability is not None and decision.threshold is not None:
+        odds = f", probability {decision.probability:.3f} (threshold {decision.threshold:.3f})"
+    return f"{told}{whom}{odds}: {SENTENCES[decision.reason].what}"
+
+
+def _enrolled(step: Enrollment) -> str:
+    because = _because(step.reason) if step.reason is not None else "no reason was given."
+    match step.outcome:
+        case "accepted":
+            return f"Reference {step.stage} of {step.stages} taken."
+        case "retry":
+            return f"This one cannot be used: {because}"
+        case "enrolled":
+            return f"{step.user} is enrolled with {step.stages} references."
+        case "error":
+            return f"error: {step.user} was not enrolled: {because}"
+
+
+def tell(event: Event) -> str:
+    """Say in one line what `event` means to the person at the tablet."""
+    match event:
+        case Armed():
+            return _awaited(event)
+        case Decision():
+            return _decided(event)
+        case Enrollment():
+            return _enrolled(event)
+
+
+def log_line(event: Event) -> str:
+    """Say in one line what `event` means to somebody who watches the terminal from afar."""
+    match event:
+        case Armed():
+            whom = f" for {event.user}" if event.user else ""
+            return f"{event.action}{whom}: waits for attempt {event.attempt}"
+        case Enrollment():
+            return f"{Action.ENROLL} of {event.user}: {_enrolled(event)}"
+        case Decision():
+            late = " [historical]" if event.historical else ""
+            return f"#{event.seq} {event.time} {event.action}{_asked(event)}: {_decided(event)}{late}"
+
+
+def _asked(decision: Decision) -> str:
+    return f" {decision.user}" if decision.user and decision.verdict in (Verdict.RETRY, Verdict.ERROR) else ""

@@ -1,0 +1,138 @@
+"""The commands that ask somebody to sign, or stop asking: verify, identify, enroll, cancel."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from penlatch.cli.exits import Exit
+from penlatch.cli.options import connects, json_option
+from penlatch.cli.sentences import tell
+from penlatch.errors import RequestError
+from penlatch.messages import Armed, Decision, Enrollment, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from penlatch.control.client import Client
+    from penlatch.messages import Event
+
+transaction_option = click.option("--transaction", metavar="TEXT", help="Comes back with every answer to this request.")
+
+
+def follow(events: Generator[Event, None, None], *, as_json: bool) -> Event:
+    """Show what an action tells, as it comes, and return its last event.
+
+    The result goes to standard output, what leads to it to standard error; with JSON, everything to standard output.
+    Leaving early, by Ctrl-C too, closes `events` and so the connection, upon which the daemon cancels the action.
+
+    Raises:
+        RequestError: if the request was refused, or the daemon went away before the end.
+    """
+    with closing(events):
+        for event in events:
+            done = isinstance(event, Decision | Enrollment) and event.done
+            if as_json:
+                click.echo(msgspec.json.encode(event).decode())
+            else:
+                click.echo(tell(event), err=not done)
+            if done:
+                return event
+    raise RequestError(code="unavailable", problem="the daemon stopped before there was a result")
+
+
+def exit_status(last: Event) -> Exit:
+    """Return the exit status that `last` stands for; anything but a success on purpose is one of failure."""
+    match last:
+        case Decision(verdict=Verdict.MATCH) | Enrollment(outcome="enrolled"):
+            return Exit.OK
+        case Decision(verdict=Verdict.NO_MATCH):
+            return Exit.NO
+        case Decision() | Enrollment() | Armed():
+            return Exit.FAILED
+
+
+@click.command()
+@click.argument("user")
+@transaction_option
+@json_option
+@connects
+def verify(client: Client, user: str, transaction: str | None, *, as_json: bool) -> None:
+    """Ask for the signature of USER and say whether it is genuine.
+
+    Exit status: 0 match, 1 no match, 2 wrong usage, 3 time-out, cancelled or any other error, 130 Ctrl-C (which
+    cancels).
+
+    \b
+    Examples:
+      penlatch verify alice && open-the-door
+      penlatch verify alice --json | jq .verdict
+    """
+    last = follow(client.verify(user, transaction=transaction), as_json=as_json)
+    click.get_current_context().exit(exit_status(last))
+
+
+@click.command()
+@transaction_option
+@json_option
+@connects
+def identify(client: Client, transaction: str | None, *, as_json: bool) -> None:
+    """Ask for a signature and say which enrolled person it belongs to.
+
+    Exit status: 0 somebody was recognised, 1 nobody, 2 wrong usage, 3 time-out, cancelled or any other error, 130
+    Ctrl-C (which cancels).
+
+    \b
+    Examples:
+      penlatch identify
+      penlatch identify --json | jq -r 'select(.verdict == "match").user'
+    """
+    last = follow(client.identify(transaction=transaction), as_json=as_json)
+    click.get_current_context().exit(exit_status(last))
+
+
+@click.command()
+@click.argument("user")
+@click.option(
+    "--references",
+    type=click.IntRange(3, 12),
+    help="How many signatures to take.  [default: as configured, else 5]",
+)
+@transaction_option
+@json_option
+@connects
+def enroll(client: Client, user: str, references: int | None, transaction: str | None, *, as_json: bool) -> None:
+    """Take the reference signatures of USER, a new person.
+
+    One that is unlike those before it is refused, and may be given again. Exit status: 0 enrolled, 2 wrong usage, 3 not
+    enrolled, 130 Ctrl-C (which cancels; nothing is kept).
+
+    \b
+    Examples:
+      penlatch enroll alice
+      penlatch enroll bob --references 8
+    """
+    last = follow(client.enroll(user, references=references, transaction=transaction), as_json=as_json)
+    click.get_current_context().exit(exit_status(last))
+
+
+@click.command()
+@json_option
+@connects
+def cancel(client: Client, *, as_json: bool) -> None:
+    """Stop what the terminal is doing with the pen, whoever asked for it.
+
+    Exit status: 0 cancelled, 3 there was nothing to cancel.
+
+    \b
+    Example:
+      penlatch cancel
+    """
+    action = client.cancel()
+    if as_json:
+        click.echo(msgspec.json.encode({"kind": "cancelled", "action": action}).decode())
+    else:
+        click.echo(f"{action} was cancelled.")

@@ -1,0 +1,96 @@
+"""`penlatch user`: who is enrolled, and who no longer shall be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from penlatch.cli.exits import Exit
+from penlatch.cli.options import connects, json_option
+from penlatch.errors import RequestError
+
+if TYPE_CHECKING:
+    from penlatch.control.client import Client
+    from penlatch.messages import User
+
+
+@click.group()
+def user() -> None:
+    """List, show or delete enrolled people (see `penlatch enroll` for new ones)."""
+
+
+def _find(client: Client, name: str) -> User:
+    for person in client.list_users():
+        if person.name == name:
+            return person
+    raise RequestError(code="unknown_user", problem=f"{name} is not enrolled (penlatch user list shows who is)")
+
+
+@user.command("list")
+@json_option
+@connects
+def list_users(client: Client, *, as_json: bool) -> None:
+    """List everybody who is enrolled.
+
+    \b
+    Examples:
+      penlatch user list
+      penlatch user list --json | jq -r .name
+    """
+    people = client.list_users()
+    if as_json:
+        for person in people:
+            click.echo(msgspec.json.encode(person).decode())
+        return
+    if not people:
+        click.echo("Nobody is enrolled yet: penlatch enroll NAME.", err=True)
+        return
+    width = max(len(person.name) for person in people)
+    for person in people:
+        click.echo(f"{person.name:<{width}}  {person.references:>2} references  {person.enrolled}")
+
+
+@user.command()
+@click.argument("name")
+@json_option
+@connects
+def show(client: Client, name: str, *, as_json: bool) -> None:
+    """Show one enrolled person. Exit status 3 where there is none of that NAME.
+
+    \b
+    Example:
+      penlatch user show alice
+    """
+    person = _find(client, name)
+    if as_json:
+        click.echo(msgspec.json.encode(person).decode())
+        return
+    click.echo(f"name        {person.name}")
+    click.echo(f"enrolled    {person.enrolled}")
+    click.echo(f"references  {person.references}")
+    click.echo(f"template    {person.template_version}")
+
+
+@user.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@connects
+def delete(client: Client, name: str, *, yes: bool, as_json: bool) -> None:
+    """Delete the references and the template of NAME. Decisions of the past stay.
+
+    \b
+    Examples:
+      penlatch user delete alice
+      penlatch user delete alice --yes
+    """
+    person = _find(client, name)
+    if not yes:
+        question = f"Delete {person.name} and {person.references} references? This cannot be undone"
+        if not click.confirm(question, err=True):
+            click.echo("Nothing was deleted.", err=True)
+            click.get_current_context().exit(Exit.FAILED)
+    client.delete_user(name)
+    click.echo(msgspec.json.encode({"kind": "deleted", "user": name}).decode() if as_json else f"{name} was deleted.")

@@ -1,0 +1,119 @@
+"""The commands that look on: decisions, monitor, status."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from penlatch.cli.exits import Exit
+from penlatch.cli.options import connects, json_option
+from penlatch.cli.sentences import log_line
+from penlatch.messages import Action, Decision
+
+if TYPE_CHECKING:
+    from penlatch.control.client import Client
+    from penlatch.messages import Event, Health, Part
+
+
+def _show(event: Event, *, as_json: bool) -> None:
+    click.echo(msgspec.json.encode(event).decode() if as_json else log_line(event))
+
+
+@click.command()
+@click.option("--user", help="Only those about this person.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many of the latest.")
+@click.option("--follow", is_flag=True, help="Then wait for new ones, until Ctrl-C.")
+@json_option
+@connects
+def decisions(client: Client, user: str | None, limit: int, *, follow: bool, as_json: bool) -> None:
+    """Show the latest decisions, oldest first.
+
+    \b
+    Examples:
+      penlatch decisions --limit 5
+      penlatch decisions --user alice --json
+      penlatch decisions --follow
+    """
+    last = 0
+    for decision in reversed(client.decisions(limit=limit, user=user)):
+        _show(decision, as_json=as_json)
+        last = decision.seq
+    if not follow:
+        return
+    if user is not None or last == 0:
+        newest = client.decisions(limit=1, user=None)
+        last = newest[0].seq if newest else 0
+    with closing(client.monitor()) as events:
+        for event in events:
+            if not isinstance(event, Decision) or event.seq <= last:
+                continue
+            # Numbers have no gaps: what fell between the list and the first event is fetched by counting.
+            missed = client.decisions(limit=event.seq - last - 1, user=None) if event.seq > last + 1 else []
+            for decision in (*(d for d in reversed(missed) if last < d.seq < event.seq), event):
+                if user in (None, decision.user):
+                    _show(decision, as_json=as_json)
+            last = event.seq
+
+
+@click.command()
+@json_option
+@connects
+def monitor(client: Client, *, as_json: bool) -> None:
+    """Show everything the terminal does, as it happens, until Ctrl-C.
+
+    \b
+    Example:
+      penlatch monitor --json
+    """
+    with closing(client.monitor()) as events:
+        for event in events:
+            _show(event, as_json=as_json)
+
+
+def _line(name: str, part: Part) -> str:
+    return f"{name:<10}{'ok' if part.ok else 'FAULT':<7}{part.detail}".rstrip()
+
+
+def _duration(seconds: float) -> str:
+    minutes, hours, days = int(seconds // 60) % 60, int(seconds // 3600) % 24, int(seconds // 86_400)
+    parts = ((days, "d"), (hours, "h"), (minutes, "min"))
+    return " ".join(f"{value} {unit}" for value, unit in parts if value) or f"{seconds:.0f} s"
+
+
+def health_lines(health: Health) -> list[str]:
+    """Say in lines how the terminal is."""
+    doing = "waits for a request" if health.action is Action.IDLE else f"busy: {health.action}"
+    return [
+        f"{'penlatch':<10}{'ok' if health.ok else 'FAULT':<7}{doing}; up {_duration(health.uptime_s)}",
+        _line("pen", health.pen),
+        _line("models", health.models),
+        _line("database", health.store),
+        _line("outbox", health.outbox),
+        _line("broker", health.broker),
+        f"{health.users} enrolled, {health.decisions} decisions, {health.outbox_depth} not yet delivered",
+    ]
+
+
+@click.command()
+@json_option
+@connects
+def status(client: Client, *, as_json: bool) -> None:
+    """Show whether the terminal can do its work, and if not, why.
+
+    Exit status: 0 healthy, 1 something is at fault, 3 the daemon does not answer.
+
+    \b
+    Examples:
+      penlatch status
+      penlatch status --json | jq .pen
+    """
+    health = client.status()
+    if as_json:
+        click.echo(msgspec.json.encode(health).decode())
+    else:
+        for line in health_lines(health):
+            click.echo(line)
+    click.get_current_context().exit(Exit.OK if health.ok else Exit.NO)

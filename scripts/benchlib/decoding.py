@@ -1,0 +1,158 @@
+"""Decoding of evdev events: our bulk decoder beside python-evdev's `InputDevice.read()`, on the same bytes.
+
+Both read from a pipe, through the same system call that a device answers. `read()` yields objects and leaves it to its
+caller to carry the state from frame to frame; our decoder's time includes that. Each size of read is a figure of its
+own: a pen that is read as it writes delivers a frame at a time, a kernel buffer holds 64 events and more.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import evdev
+import numpy as np
+from benchlib.figures import Figure
+from benchlib.processes import ROOT
+from penlatch.capture.evdev_events import EV_ABS, EV_KEY, EV_SYN, INPUT_EVENT, SYN_REPORT, Axis, EventDecoder, Key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchlib.terminal import Bench
+    from numpy.typing import NDArray
+
+TARGET_TIMES = 10.0
+PIPE_BYTES = 1 << 20
+KERNEL_BUFFER = 64
+"""Events that the kernel keeps for a client at least (EVDEV_MIN_BUFFER_SIZE), and that `read()` takes at most."""
+FRAMES = 6_000
+"""Half a minute of writing at 200 Hz."""
+
+
+def synthetic() -> NDArray[np.void]:
+    """Make the events of a pen that writes: position in every frame, pressure in most, tilt in some."""
+    rng = np.random.default_rng(1)
+    rows: list[tuple[int, int, int]] = [(EV_KEY, Key.TOOL_PEN, 1), (EV_KEY, Key.TOUCH, 1), (EV_SYN, SYN_REPORT, 0)]
+    for x, y, p, tilted in zip(
+        np.cumsum(rng.integers(-40, 60, FRAMES)).tolist(),
+        np.cumsum(rng.integers(-40, 60, FRAMES)).tolist(),
+        rng.integers(200, 1800, FRAMES).tolist(),
+        (rng.random(FRAMES) < 0.3).tolist(),
+        strict=True,
+    ):
+        rows += [(EV_ABS, Axis.X, x), (EV_ABS, Axis.Y, y), (EV_ABS, Axis.PRESSURE, p)]
+        if tilted:
+            rows += [(EV_ABS, Axis.TILT_X, x % 60), (EV_ABS, Axis.TILT_Y, y % 60)]
+        rows.append((EV_SYN, SYN_REPORT, 0))
+    events = np.zeros(len(rows), dtype=INPUT_EVENT)
+    for index, name in enumerate(("type", "code", "value")):
+        events[name] = [row[index] for row in rows]
+    return events
+
+
+def recorded(folder: Path) -> NDArray[np.void] | None:
+    """Read the evemu recordings in `folder`, one after another; None where there are none."""
+    rows: list[tuple[int, int, int, int, int]] = []
+    for path in sorted(folder.glob("*.events")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if line.startswith("E: "):
+                when, kind, code, value = line[3:].split()[:4]
+                sec, _, usec = when.partition(".")
+                rows.append((int(sec), int(usec), int(kind, 16), int(code, 16), int(value)))
+    return np.array(rows, dtype=INPUT_EVENT) if rows else None
+
+
+def _cuts(events: NDArray[np.void], size: int | None) -> list[bytes]:
+    """Cut the stream into what one read finds: `size` events, or one frame where `size` is None."""
+    if size is not None:
+        return [events[start : start + size].tobytes() for start in range(0, len(events), size)]
+    ends = np.flatnonzero((events["type"] == EV_SYN) & (events["code"] == SYN_REPORT)) + 1
+    return [part.tobytes() for part in np.split(events, ends) if len(part)]
+
+
+class _Pipe:
+    """A pipe that answers reads as a device node does."""
+
+    def __init__(self) -> None:
+        self.end, self._far = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        fcntl.fcntl(self._far, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+    def seconds(self, parts: list[bytes], decode: Callable[[], int]) -> float:
+        """Write each part and time its decoding, not its writing. `decode` reads once and returns the events it saw."""
+        spent = 0.0
+        for part in parts:
+            os.write(self._far, part)
+            wanted = len(part) // INPUT_EVENT.itemsize
+            started = time.perf_counter()
+            while wanted > 0:
+                wanted -= decode()
+            spent += time.perf_counter() - started
+        return spent
+
+    def close(self) -> None:
+        os.close(self.end)
+        os.close(self._far)
+
+
+def _ours(pipe: _Pipe) -> Callable[[], int]:
+    decoder = EventDecoder()
+
+    def decode() -> int:
+        data = os.read(pipe.end, PIPE_BYTES)
+        decoder.feed(data)
+        return len(data) // INPUT_EVENT.itemsize
+
+    return decode
+
+
+def _plain(pipe: _Pipe) -> Callable[[], int]:
+    # The class as it is, without the device that its __init__ asks for its name.
+    device = object.__new__(evdev.InputDevice)
+    device.fd = os.dup(pipe.end)  # it closes what it holds when it goes
+
+    def decode() -> int:
+        return sum(1 for _ in device.read())
+
+    return decode
+
+
+def _compare(name: str, events: NDArray[np.void], size: int | None, *, rounds: int, target: float | None) -> Figure:
+    parts = _cuts(events, size)
+    best: dict[str, float] = {}
+    pipe = _Pipe()
+    for _ in range(rounds):
+        for which, make in (("ours", _ours), ("plain", _plain)):
+            took = pipe.seconds(parts, make(pipe)) / len(events)
+            best[which] = min(best.get(which, took), took)
+    pipe.close()
+    return Figure(
+        name=name,
+        value=1 / best["ours"],
+        unit="events/s",
+        n=len(events) * rounds,
+        how=f"read and decoded to frames with their state carried, best of {rounds} rounds",
+        plain=1 / best["plain"],
+        plain_how="evdev.InputDevice.read() on the same pipe: an object per event, no frames, no state",
+        target_ratio=target,
+        better="higher",
+    )
+
+
+def measure(bench: Bench) -> list[Figure]:
+    """Compare on a synthetic stream in reads of three sizes, and on recordings where there are any."""
+    rounds = 3 if bench.quick else 10
+    events = synthetic()
+    whole = PIPE_BYTES // INPUT_EVENT.itemsize
+    figures = [
+        _compare("evdev decoding, bulk", events, whole, rounds=rounds, target=TARGET_TIMES),
+        _compare(f"evdev decoding, reads of {KERNEL_BUFFER} events", events, KERNEL_BUFFER, rounds=rounds, target=None),
+        _compare("evdev decoding, a frame per read", events, None, rounds=rounds, target=None),
+    ]
+    recordings = recorded(Path(os.environ.get("PENLATCH_RECORDINGS", ROOT.parent / "shared" / "recordings")) / "evemu")
+    if recordings is not None:
+        figures.append(_compare("evdev decoding, recordings", recordings, whole, rounds=rounds, target=TARGET_TIMES))
+    return figures

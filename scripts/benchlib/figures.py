@@ -1,0 +1,98 @@
+"""Figures: what one measurement found, beside the plain alternative and the target of the design."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figure:
+    """One number, with all that is needed to judge it."""
+
+    name: str
+    value: float
+    unit: str
+    n: int
+    """Repetitions behind the value."""
+    how: str
+    """What exactly was measured."""
+    plain: float | None = None
+    """The same measurement of the plain alternative."""
+    plain_how: str = ""
+    """What the plain alternative is."""
+    target: float | None = None
+    """Bound of the value."""
+    target_ratio: float | None = None
+    """Least `ratio`, where the target is stated against the plain alternative."""
+    better: Literal["lower", "higher"] = "lower"
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target is met; None where there is none."""
+        if self.target_ratio is not None:
+            return self.ratio is not None and self.ratio >= self.target_ratio
+        if self.target is None:
+            return None
+        return self.value <= self.target if self.better == "lower" else self.value >= self.target
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times better than the plain alternative (below 1: worse)."""
+        if not self.plain or not self.value:
+            return None
+        return self.plain / self.value if self.better == "lower" else self.value / self.plain
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the figure as JSON holds it."""
+        return {**asdict(self), "met": self.met, "ratio": self.ratio}
+
+
+def rounded(value: float) -> str:
+    """Write a number with three significant digits, and without an exponent."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def _target(figure: Figure) -> str:
+    if figure.target_ratio is not None:
+        return f">= {rounded(figure.target_ratio)} x"
+    if figure.target is None:
+        return ""
+    return f"{'<=' if figure.better == 'lower' else '>='} {rounded(figure.target)}"
+
+
+def table(figures: Iterable[Figure]) -> str:
+    """Lay the figures out for people."""
+    rows = [("figure", "value", "unit", "n", "plain", "x better", "target", "")]
+    for figure in figures:
+        ratio, met = figure.ratio, figure.met
+        rows.append(
+            (
+                figure.name,
+                rounded(figure.value),
+                figure.unit,
+                str(figure.n),
+                "" if figure.plain is None else rounded(figure.plain),
+                "" if ratio is None else rounded(ratio),
+                _target(figure),
+                "" if met is None else "met" if met else "NOT MET",
+            )
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    right = {1, 3, 4, 5, 6}
+    lines = [
+        "  ".join(
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    lines.insert(1, "-" * max(map(len, lines)))
+    return "\n".join(lines)

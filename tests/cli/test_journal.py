@@ -1,0 +1,45 @@
+"""What the journal gets: a priority before every line, and only where the journal listens."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from penlatch.cli.journal import PRIORITIES, JournalFormatter, speaks_to_journal
+
+
+def record(level: int, message: str, *, failure: BaseException | None = None) -> logging.LogRecord:
+    info = (type(failure), failure, failure.__traceback__) if failure else None
+    return logging.LogRecord("penlatch.test", level, "", 0, message, (), info)
+
+
+@pytest.mark.parametrize(("level", "priority"), PRIORITIES.items())
+def test_each_level_has_its_syslog_priority(level: int, priority: int) -> None:
+    assert JournalFormatter("%(message)s").format(record(level, "hello")) == f"<{priority}>hello"
+
+
+def test_every_line_of_a_traceback_has_the_priority() -> None:
+    try:
+        int("of two\nlines")
+    except ValueError as error:
+        text = JournalFormatter("%(message)s").format(record(logging.ERROR, "failed", failure=error))
+    lines = text.splitlines()
+    assert len(lines) > 3
+    assert all(line.startswith("<3>") for line in lines)
+
+
+def test_the_journal_is_recognised_by_device_and_inode(tmp_path: Path) -> None:
+    with (tmp_path / "stream").open("w") as stream:
+        status = os.fstat(stream.fileno())
+        named = {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}
+        assert speaks_to_journal(named, stream.fileno())
+        with (tmp_path / "elsewhere").open("w") as elsewhere:
+            assert not speaks_to_journal(named, elsewhere.fileno())
+
+
+@pytest.mark.parametrize("value", ["", "1", "a:b", "1:2:3"])
+def test_a_damaged_journal_stream_is_no_journal(value: str) -> None:
+    assert not speaks_to_journal({"JOURNAL_STREAM": value}, sys.__stderr__.fileno() if sys.__stderr__ else 2)
+    assert not speaks_to_journal({}, 2)

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from penlatch.errors import ConfigError
-from penlatch.messages import Probability, TerminalName
+from penlatch.messages import TerminalName
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DEFAULT_PATH = Path("/etc/penlatch/penlatch.toml")
 
-Seconds = Annotated[float, msgspec.Meta(gt=0)]
+SOCKET_PATH_BYTES = 108
+"""Size of `sun_path`, its closing NUL included (unix(7)) [bytes]."""
+
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+"""A duration [s]; no more than a day, which also keeps infinity out."""
+Millimetres = Annotated[float, msgspec.Meta(gt=0, le=10_000)]
+Threshold = Annotated[float, msgspec.Meta(gt=0, le=1)]
+"""A probability from which on it is a match; 0 would open for everybody."""
 Count = Annotated[int, msgspec.Meta(ge=1)]
 References = Annotated[int, msgspec.Meta(ge=3, le=12)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
@@ -48,15 +59,15 @@ class Segment(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_duration_s: Seconds = 20.0
     min_points: Count = 25
     max_points: Count = 20_000
-    min_ink_mm: Seconds = 15.0
-    min_size_mm: Seconds = 5.0
-    max_size_mm: Seconds = 300.0
+    min_ink_mm: Millimetres = 15.0
+    min_size_mm: Millimetres = 5.0
+    max_size_mm: Millimetres = 300.0
 
 
 class Verify(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[verify]: how sure is sure enough, and how long to try."""
 
-    threshold: Probability = 0.5
+    threshold: Threshold = 0.5
     timeout_s: Seconds = 30.0
     tries: Count = 3
     models: Path | None = None
@@ -140,7 +151,7 @@ class Config(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def load(path: Path) -> Config:
-    """Read and check the file at `path`.
+    """Read the file at `path`, and check that it makes sense on this machine.
 
     Raises:
         ConfigError: naming the file, the key and what is wrong with it.
@@ -149,13 +160,16 @@ def load(path: Path) -> Config:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(path=path, key=None, problem=error.strerror or str(error)) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(path=path, key=None, problem=str(error)) from error
-    return parse(raw, path=path)
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, a number or a nesting beyond all reason
+        raise ConfigError(path=path, key=None, problem=f"this is not TOML: {error}") from error
+    config = parse(raw, path=path)
+    for key, problem in _contradictions(config):
+        raise ConfigError(path=path, key=key, problem=problem)
+    return config
 
 
 def parse(raw: dict[str, Any], *, path: Path | str = "<config>") -> Config:
-    """Check what a TOML file held.
+    """Check the keys and the type of every value of what a TOML file held.
 
     Raises:
         ConfigError: naming the file, the key and what is wrong with it.
@@ -163,12 +177,87 @@ def parse(raw: dict[str, Any], *, path: Path | str = "<config>") -> Config:
     try:
         return msgspec.convert(raw, Config, strict=True, dec_hook=_path)
     except msgspec.ValidationError as error:
-        problem, _, where = str(error).partition(" - at `$")
-        raise ConfigError(path=path, key=where.rstrip("`").lstrip(".") or None, problem=problem) from error
+        # From the right: what was refused may itself hold these characters.
+        problem, _, where = text.rpartition(" - at `$") if " - at `$" in (text := str(error)) else (text, "", "")
+        key = where.rstrip("`").lstrip(".")
+        if match := re.search("(unknown|missing required) field `(.*)`", problem):
+            key = f"{key}.{match[2]}".lstrip(".")
+            problem = "there is no such key" if match[1] == "unknown" else "this key must be given"
+        elif problem.startswith("Invalid enum value") and (choices := _choices(key)):
+            problem += f", this is one of {', '.join(choices)}"
+        for python, toml in _KINDS.items():
+            problem = problem.replace(f"`{python}`", toml)
+        raise ConfigError(path=path, key=key or None, problem=problem) from error
+
+
+_KINDS = {
+    "object": "a table",
+    "array": "an array",
+    "str": "a string",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+}
+"""What the reader of a TOML file calls the types that msgspec names in Python's words."""
 
 
 def _path(kind: type, value: Any) -> Any:
     """Make a path of a string: the one type here that TOML and msgspec do not know of themselves."""
-    if kind is Path and isinstance(value, str) and value:
+    if kind is Path and isinstance(value, str) and value and "\0" not in value:
         return Path(value)
     raise ValueError("Expected the path of a file")
+
+
+def _choices(key: str) -> tuple[str, ...]:
+    """Return the words that the key at this dotted path may have, where it is one of a few."""
+    kind: Any = Config
+    for name in key.partition("[")[0].split("."):
+        kind = next((inner for inner in (kind, *get_args(kind)) if hasattr(inner, "__struct_fields__")), kind)
+        kind = get_type_hints(kind)[name]
+    words = [inner for inner in (kind, *get_args(kind)) if get_origin(inner) is Literal]
+    return get_args(words[0]) if words else ()
+
+
+def _contradictions(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield the key and the problem of every value that has the right type and makes no sense, or none here."""
+    segment = config.segment
+    for low, high in (
+        ("min_duration_s", "max_duration_s"),
+        ("min_points", "max_points"),
+        ("min_size_mm", "max_size_mm"),
+    ):
+        if getattr(segment, low) >= getattr(segment, high):
+            yield f"segment.{low}", f"this must be less than segment.{high}"
+    if not re.match(r"evdev:|(isdv4|protocol4|replay):.", config.pen.device):
+        yield "pen.device", "this begins with evdev:, or is isdv4:PATH, protocol4:PATH or replay:FILE"
+    if len(bytes(config.control.socket)) >= SOCKET_PATH_BYTES:
+        yield "control.socket", f"the path of a socket has fewer than {SOCKET_PATH_BYTES} bytes"
+    yield from _missing("verify.models", config.verify.models)
+    yield from _missing("store.key_file", config.store.key_file)
+    if config.mqtt is not None:
+        yield from _contradictions_of_mqtt(config.mqtt)
+
+
+def _contradictions_of_mqtt(mqtt: Mqtt) -> Iterator[tuple[str, str]]:
+    """Yield the same for the broker."""
+    if not mqtt.host:
+        yield "mqtt.host", "this must name a host"
+    if mqtt.password_file and not mqtt.username:
+        yield "mqtt.password_file", "a password needs mqtt.username"
+    yield from _missing("mqtt.password_file", mqtt.password_file)
+    if mqtt.tls is not None:
+        if mqtt.tls.key_file and not mqtt.tls.cert_file:
+            yield "mqtt.tls.key_file", "a key needs its certificate, mqtt.tls.cert_file"
+        for name in ("ca_file", "cert_file", "key_file"):
+            yield from _missing(f"mqtt.tls.{name}", getattr(mqtt.tls, name))
+
+
+def _missing(key: str, path: Path | None) -> Iterator[tuple[str, str]]:
+    """Yield the problem of a path that is named and does not lead to anything."""
+    if path is not None:
+        try:
+            path.stat()
+        except PermissionError:
+            pass  # who may not look cannot say that it is missing
+        except OSError as error:
+            yield key, f"{path}: {error.strerror}"

@@ -136,7 +136,8 @@ class Judge:
         """Decide whether `trace` is a genuine signature of the person asked for."""
         template = self._templates.get(asked.user or "")
         if template is None:
-            return self.note(asked, Verdict.ERROR, Reason.NOT_ENROLLED, attempt=attempt, pen=trace.pen.name)
+            reason = Reason.NOT_ENROLLED if self.models.ok else Reason.MODEL
+            return self.note(asked, Verdict.ERROR, reason, attempt=attempt, pen=trace.pen.name)
 
         def judge(verifier: Verifier) -> tuple[str | None, Judgement | None]:
             return asked.user, verifier.verify(template, verifier.analyse(trace))
@@ -233,9 +234,8 @@ class Judge:
     # -- people --------------------------------------------------------------------------------------------------
 
     def is_enrolled(self, user: str) -> bool:
-        """Tell whether `user` has a template."""
-        self._need_store()
-        return user in self._templates
+        """Tell whether `user` is enrolled, whether or not the models can be used."""
+        return any(known.name == user for known in self._need_store().users())
 
     def users(self) -> list[User]:
         """List the enrolled people."""

@@ -71,6 +71,7 @@ class Service:
                 boot=self._judge.boot,
                 outbox=_Outbox(self._worker, self._judge),
                 handle=self._handle,
+                changed=self._health_changed,
             )
             self._publisher.publish_info(await self.info())
             self._publisher.publish_health(await self.status())
@@ -189,7 +190,7 @@ class Service:
     def _broker_health(self) -> Part:
         if self._publisher is None:
             return Part(ok=True, detail="no broker is configured")
-        return Part(ok=self._publisher.connected, detail=self._publisher.last_error)
+        return self._publisher.health()
 
     # -- what goes on beside the verbs ---------------------------------------------------------------------------
 

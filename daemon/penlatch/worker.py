@@ -1,4 +1,4 @@
-"""Worker: the one thread in which models run and the database is used, so that the event loop never waits for either."""
+"""Worker: the one thread in which models run and the database is used; the event loop waits for neither."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Listener:
     """Owns the pen and the segmenter. All of it runs on the event loop; its methods are not thread-safe."""
 
     def __init__(self, pen: Pen, limits: Segment, *, changed: Callable[[], None] = lambda: None) -> None:
-        """Listen to the pen that `pen` names, with the segmenter's `limits`; `changed` is called when health changes."""
+        """Listen to the pen that `pen` names, with the segmenter's `limits`; tell `changed` when health changes."""
         self._pen = pen
         self._limits = limits
         self._changed = changed

@@ -1,0 +1,135 @@
+"""A terminal for tests: the real daemon as a process of its own, with its own configuration and state."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+START_LIMIT_S = 60.0
+"""How long a start may take on a machine that does other things too [s]."""
+STOP_LIMIT_S = 30.0
+"""How long a clean stop may take [s]."""
+
+
+def toml(sections: Mapping[str, Mapping[str, Any]]) -> str:
+    """Write a configuration; JSON's strings, numbers, booleans and arrays are TOML's too."""
+    lines: list[str] = []
+    for section, keys in sections.items():
+        lines.append(f"[{section}]")
+        lines += [f"{key} = {json.dumps(str(value) if isinstance(value, Path) else value)}" for key, value in keys.items()]
+    return "\n".join(lines) + "\n"
+
+
+class Terminal:
+    """`with Terminal(...) as terminal:` runs `penlatch run` from READY=1 to a clean stop."""
+
+    def __init__(self, folder: Path, *, device: str, sections: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        """Prepare a terminal that keeps everything in `folder` and reads the pen `device`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.socket = folder / "penlatch.sock"
+        self.database = folder / "penlatch.db"
+        self.log_path = folder / "journal.txt"
+        self.config = folder / "penlatch.toml"
+        merged: dict[str, dict[str, Any]] = {
+            "terminal": {"name": "door-1"},
+            "pen": {"device": device},
+            "store": {"path": self.database},
+            "control": {"socket": self.socket},
+            "log": {"level": "debug"},
+        }
+        for section, keys in (sections or {}).items():
+            merged.setdefault(section, {}).update(keys)
+        self.config.write_text(toml(merged), encoding="utf-8")
+        self.process: subprocess.Popen[bytes] | None = None
+        self._notify: socket.socket | None = None
+
+    def start(self) -> Self:
+        """Start the daemon and wait for READY=1."""
+        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        address = self.folder / "notify.sock"
+        address.unlink(missing_ok=True)
+        self._notify.bind(str(address))
+        with self.log_path.open("ab") as journal:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "penlatch", "run", "--config", str(self.config)],
+                env=os.environ | {"NOTIFY_SOCKET": str(address)},
+                stdout=journal,
+                stderr=subprocess.STDOUT,
+            )
+        self.wait_notified("READY=1", START_LIMIT_S)
+        return self
+
+    def wait_notified(self, line: str, limit_s: float) -> None:
+        """Wait until the daemon has sent `line` to its service manager."""
+        assert self._notify
+        assert self.process
+        end = time.monotonic() + limit_s
+        while (left := end - time.monotonic()) > 0:
+            if select.select([self._notify], [], [], min(left, 0.2))[0]:
+                if line in self._notify.recv(4096).decode().splitlines():
+                    return
+            elif self.process.poll() is not None:
+                break
+        raise AssertionError(f"the daemon never said {line}:\n{self.log()}")
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the CLI against this terminal."""
+        return subprocess.run(
+            [sys.executable, "-m", "penlatch", *arguments, "--socket", str(self.socket)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def spawn(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start the CLI against this terminal."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "penlatch", *arguments, "--socket", str(self.socket)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def stop(self) -> int:
+        """Ask the daemon to stop; return its exit status."""
+        assert self.process
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(STOP_LIMIT_S)
+
+    def kill(self) -> None:
+        """End the daemon as a power cut would."""
+        assert self.process
+        self.process.kill()
+        self.process.wait()
+
+    def log(self) -> str:
+        """Return what the daemon wrote to its journal."""
+        return self.log_path.read_text(encoding="utf-8", errors="replace")
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.stop()
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+        finally:
+            if self._notify:
+                with contextlib.suppress(OSError):
+                    self._notify.close()

@@ -1,0 +1,374 @@
+"""The state machine: one action at a time, each with exactly one terminal result, and never a match by accident."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from support.pens import VirtualListener
+
+from penlatch.actions import Actions
+from penlatch.config import parse
+from penlatch.errors import ModelError, RequestError, StoreError
+from penlatch.judge import Judge
+from penlatch.messages import Action, Armed, Decision, Enrollment, Reason, Verdict
+from penlatch.sim.writer import Writer
+from penlatch.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from penlatch.ink import Trace
+    from penlatch.messages import Event
+
+ADA, BOB = Writer(11), Writer(12)
+
+
+def traces(writer: Writer, count: int, seed: int = 0) -> list[Trace]:
+    rng = np.random.default_rng(seed)
+    return [writer.genuine(rng) for _ in range(count)]
+
+
+class Bench:
+    """Everything but pen and broker: real models, a real database, the real worker thread."""
+
+    def __init__(self, folder: Path, **sections: dict[str, object]) -> None:
+        self.config = parse({"store": {"path": str(folder / "penlatch.db")}, **sections})
+        self.listener = VirtualListener()
+        self.worker = Worker()
+        self.judge = Judge(self.config)
+        self.committed: list[Decision] = []
+        self.actions = Actions(
+            self.config,
+            listener=self.listener,  # type: ignore[arg-type]  # the virtual pen stands in for the real one
+            judge=self.judge,
+            worker=self.worker,
+            decided=self.committed.append,
+        )
+
+    async def enroll(self, name: str, writer: Writer, seed: int = 0) -> list[Event]:
+        events = collect(self.actions.enroll(name))
+        for trace in traces(writer, 5, seed):
+            await self.listener.sign(trace)
+        return await events
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    bench = Bench(tmp_path)
+    await bench.worker.call(bench.judge.open)
+    yield bench
+    await bench.actions.stop()
+    await bench.worker.call(bench.judge.close)
+    bench.worker.stop()
+
+
+def collect(events: AsyncIterator[Event]) -> asyncio.Task[list[Event]]:
+    async def gather() -> list[Event]:
+        return [event async for event in events]
+
+    return asyncio.create_task(gather())
+
+
+def decisions(events: list[Event]) -> list[Decision]:
+    return [event for event in events if isinstance(event, Decision)]
+
+
+async def test_enrolling_takes_the_configured_references_and_says_each_stage(bench: Bench) -> None:
+    events = [e for e in await bench.enroll("ada", ADA) if isinstance(e, Enrollment)]
+    assert [(e.outcome, e.stage, e.done) for e in events] == [
+        ("accepted", 1, False),
+        ("accepted", 2, False),
+        ("accepted", 3, False),
+        ("accepted", 4, False),
+        ("enrolled", 5, True),
+    ]
+    assert [u.name for u in bench.judge.users()] == ["ada"]
+    assert bench.actions.current is Action.IDLE
+
+
+async def test_a_genuine_signature_matches_without_a_restart(bench: Bench) -> None:
+    await bench.enroll("ada", ADA)
+    events = collect(bench.actions.verify("ada", transaction="t1"))
+    await bench.listener.sign(traces(ADA, 1, seed=7)[0])
+    armed, decision = await events
+    assert isinstance(armed, Armed)
+    assert isinstance(decision, Decision)
+    assert (decision.verdict, decision.user, decision.done) == (Verdict.MATCH, "ada", True)
+    assert decision.transaction == "t1"
+    assert decision.probability is not None
+    assert decision.threshold is not None
+    assert decision.probability >= decision.threshold
+    assert bench.committed == [decision]
+    assert bench.judge.decisions(limit=1, user=None) == [decision]
+
+
+async def test_another_hand_does_not_match(bench: Bench) -> None:
+    await bench.enroll("ada", ADA)
+    for forged in (traces(BOB, 1)[0], ADA.forgery(np.random.default_rng(3), BOB)):
+        events = collect(bench.actions.verify("ada"))
+        await bench.listener.sign(forged)
+        assert decisions(await events)[-1].verdict is Verdict.NO_MATCH
+
+
+async def test_a_bad_capture_is_a_retry_and_the_action_goes_on(bench: Bench) -> None:
+    await bench.enroll("ada", ADA)
+    events = collect(bench.actions.verify("ada"))
+    await bench.listener.spoil(Reason.TOO_SHORT)
+    await bench.listener.sign(traces(ADA, 1, seed=8)[0])
+    first, second = decisions(await events)
+    assert (first.verdict, first.reason, first.done, first.attempt) == (Verdict.RETRY, Reason.TOO_SHORT, False, 1)
+    assert (second.verdict, second.done, second.attempt) == (Verdict.MATCH, True, 2)
+
+
+async def test_after_three_bad_captures_the_action_ends_in_error(bench: Bench) -> None:
+    await bench.enroll("ada", ADA)
+    events = collect(bench.actions.verify("ada"))
+    for _ in range(3):
+        await bench.listener.spoil(Reason.EVENTS_LOST)
+    told = decisions(await events)
+    assert [d.verdict for d in told] == [Verdict.RETRY] * 3 + [Verdict.ERROR]
+    assert told[-1].reason is Reason.TOO_MANY_RETRIES
+    assert [d.seq for d in told] == list(range(1, 5))
+
+
+async def test_nobody_signing_is_an_error_never_a_match(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, verify={"timeout_s": 0.05})
+    await bench.worker.call(bench.judge.open)
+    await bench.enroll("ada", ADA)
+    (decision,) = decisions(await collect(bench.actions.verify("ada")))
+    assert (decision.verdict, decision.reason, decision.probability) == (Verdict.ERROR, Reason.TIMEOUT, None)
+    bench.worker.stop()
+
+
+async def test_whoever_is_signing_when_the_time_is_over_may_finish(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, verify={"timeout_s": 0.05})
+    await bench.worker.call(bench.judge.open)
+    await bench.enroll("ada", ADA)
+    bench.listener.signing = True
+    events = collect(bench.actions.verify("ada"))
+    await asyncio.sleep(0.2)
+    assert not events.done()
+    await bench.listener.sign(traces(ADA, 1, seed=9)[0])
+    assert decisions(await events)[-1].verdict is Verdict.MATCH
+    bench.worker.stop()
+
+
+async def test_one_action_at_a_time(bench: Bench) -> None:
+    await bench.enroll("ada", ADA)
+    first = collect(bench.actions.verify("ada"))
+    await bench.listener.armed.wait()
+    for second in (bench.actions.verify("ada"), bench.actions.identify(), bench.actions.enroll("bob")):
+        with pytest.raises(RequestError) as refused:
+            await anext(second)
+        assert refused.value.code == "busy"
+    await bench.listener.sign(traces(ADA, 1, seed=10)[0])
+    assert decisions(await first)[-1].verdict is Verdict.MATCH
+
+
+async def test_cancel_ends_the_action_as_an_error(bench: Bench) -> None:
+    await bench.enroll("ada", ADA)
+    events = collect(bench.actions.verify("ada"))
+    await bench.listener.armed.wait()
+    assert await bench.actions.cancel() is Action.VERIFY
+    assert decisions(await events)[-1].reason is Reason.CANCELLED
+    assert bench.actions.current is Action.IDLE
+    with pytest.raises(RequestError, match="idle"):
+        await bench.actions.cancel()
+
+
+async def test_whoever_vanishes_has_cancelled(bench: Bench) -> None:
+    await bench.enroll("ada", ADA)
+    async with aclosing(bench.actions.verify("ada")) as events:  # type: ignore[type-var]  # it is a generator
+        assert isinstance(await anext(events), Armed)
+    assert bench.actions.current is Action.IDLE
+    assert bench.committed[-1].reason is Reason.CANCELLED
+
+
+async def test_an_asker_whose_task_is_killed_leaves_the_terminal_idle(bench: Bench) -> None:
+    await bench.enroll("ada", ADA)
+    events = collect(bench.actions.verify("ada"))
+    await bench.listener.armed.wait()
+    events.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await events
+    await asyncio.wait_for(bench.actions._idle.wait(), 10)
+    assert bench.committed[-1].reason is Reason.CANCELLED
+
+
+async def test_without_a_pen_it_says_so_at_once(bench: Bench) -> None:
+    await bench.enroll("ada", ADA)
+    bench.listener.present = False
+    (decision,) = decisions(await collect(bench.actions.verify("ada")))
+    assert (decision.verdict, decision.reason) == (Verdict.ERROR, Reason.NO_PEN)
+
+
+async def test_a_stranger_cannot_be_verified(bench: Bench) -> None:
+    with pytest.raises(RequestError) as refused:
+        await anext(bench.actions.verify("nobody"))
+    assert refused.value.code == "unknown_user"
+
+
+async def test_identifying_names_the_writer_and_nobody_else(bench: Bench) -> None:
+    await bench.enroll("ada", ADA)
+    await bench.enroll("bob", BOB)
+    events = collect(bench.actions.identify())
+    await bench.listener.sign(traces(BOB, 1, seed=20)[0])
+    decision = decisions(await events)[-1]
+    assert (decision.verdict, decision.user) == (Verdict.MATCH, "bob")
+    events = collect(bench.actions.identify())
+    await bench.listener.sign(traces(Writer(99), 1)[0])
+    decision = decisions(await events)[-1]
+    assert (decision.verdict, decision.user) == (Verdict.NO_MATCH, None)
+
+
+async def test_identifying_among_nobody_is_an_error(bench: Bench) -> None:
+    events = collect(bench.actions.identify())
+    await bench.listener.sign(traces(ADA, 1)[0])
+    assert decisions(await events)[-1].reason is Reason.NOT_ENROLLED
+
+
+async def test_a_reference_by_another_hand_is_refused_and_said(bench: Bench) -> None:
+    events = collect(bench.actions.enroll("ada"))
+    good = traces(ADA, 5)
+    for trace in (good[0], good[1], traces(BOB, 1)[0], *good[2:]):
+        await bench.listener.sign(trace)
+    outcomes = [(e.outcome, e.reason) for e in await events if isinstance(e, Enrollment)]
+    assert outcomes.count(("retry", Reason.DISAGREES)) == 1
+    assert outcomes[-1] == ("enrolled", None)
+
+
+async def test_when_the_first_reference_is_the_odd_one_it_is_the_one_dropped(bench: Bench) -> None:
+    events = collect(bench.actions.enroll("ada"))
+    for trace in (traces(BOB, 1)[0], *traces(ADA, 5)):
+        await bench.listener.sign(trace)
+    told = [e for e in await events if isinstance(e, Enrollment)]
+    assert [(e.outcome, e.stage) for e in told[:3]] == [("accepted", 1), ("retry", 1), ("accepted", 2)]
+    assert told[-1].outcome == "enrolled"
+
+
+async def test_a_person_is_enrolled_under_one_name_only(bench: Bench) -> None:
+    await bench.enroll("ada", ADA)
+    told = [e for e in await bench.enroll("eve", ADA, seed=30) if isinstance(e, Enrollment)]
+    assert (told[-1].outcome, told[-1].reason) == ("error", Reason.DUPLICATE_PERSON)
+    assert [u.name for u in bench.judge.users()] == ["ada"]
+
+
+async def test_a_name_is_enrolled_once(bench: Bench) -> None:
+    await bench.enroll("ada", ADA)
+    with pytest.raises(RequestError) as refused:
+        await anext(bench.actions.enroll("ada"))
+    assert refused.value.code == "already_enrolled"
+
+
+async def test_an_enrolment_that_is_cancelled_leaves_nothing(bench: Bench) -> None:
+    events = collect(bench.actions.enroll("ada"))
+    await bench.listener.sign(traces(ADA, 1)[0])
+    await asyncio.sleep(0.05)
+    await bench.actions.cancel()
+    assert [e.reason for e in await events if isinstance(e, Enrollment)][-1] is Reason.CANCELLED
+    assert bench.judge.users() == []
+
+
+async def test_enrolments_survive_a_restart(tmp_path: Path) -> None:
+    for life in range(2):
+        bench = Bench(tmp_path)
+        await bench.worker.call(bench.judge.open)
+        assert bench.judge.boot == life + 1
+        if life == 0:
+            await bench.enroll("ada", ADA)
+        events = collect(bench.actions.verify("ada"))
+        await bench.listener.sign(traces(ADA, 1, seed=40)[0])
+        assert decisions(await events)[-1].verdict is Verdict.MATCH
+        await bench.worker.call(bench.judge.close)
+        bench.worker.stop()
+    assert [d.seq for d in bench.committed] == [2]
+
+
+async def test_always_mode_identifies_whoever_signs(bench: Bench) -> None:
+    await bench.enroll("ada", ADA)
+    monitor = bench.actions.monitor()
+    told = asyncio.create_task(anext(monitor))
+    standing = asyncio.create_task(bench.actions.stand_by())
+    await bench.listener.sign(traces(ADA, 1, seed=50)[0])
+    decision = await told
+    assert isinstance(decision, Decision)
+    assert (decision.action, decision.verdict, decision.user) == (Action.IDENTIFY, Verdict.MATCH, "ada")
+    standing.cancel()
+
+
+async def test_always_mode_yields_to_a_request_and_comes_back(bench: Bench) -> None:
+    await bench.enroll("ada", ADA)
+    standing = asyncio.create_task(bench.actions.stand_by())
+    await bench.listener.armed.wait()
+    events = collect(bench.actions.verify("ada"))
+    await asyncio.sleep(0.05)
+    await bench.listener.sign(traces(ADA, 1, seed=51)[0])
+    assert decisions(await events)[-1].action is Action.VERIFY
+    await bench.listener.sign(traces(BOB, 1, seed=52)[0])
+    async with asyncio.timeout(30):
+        while bench.committed[-1].action is not Action.IDENTIFY:
+            await asyncio.sleep(0.01)
+    assert bench.committed[-1].verdict is Verdict.NO_MATCH
+    standing.cancel()
+
+
+async def test_always_mode_does_not_take_the_pen_from_somebody_who_signs(bench: Bench) -> None:
+    await bench.enroll("ada", ADA)
+    standing = asyncio.create_task(bench.actions.stand_by())
+    await bench.listener.armed.wait()
+    bench.listener.signing = True
+    with pytest.raises(RequestError) as refused:
+        await anext(bench.actions.verify("ada"))
+    assert refused.value.code == "busy"
+    standing.cancel()
+
+
+
+
+@pytest.mark.parametrize("fault", [ModelError(path="m", problem="altered"), RuntimeError("anything at all")])
+async def test_a_fault_in_verification_is_an_error_never_a_match(
+    bench: Bench, fault: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.enroll("ada", ADA)
+
+    def fail(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(bench.judge._verifier, "verify", fail)
+    events = collect(bench.actions.verify("ada"))
+    await bench.listener.sign(traces(ADA, 1, seed=60)[0])
+    decision = decisions(await events)[-1]
+    assert (decision.verdict, decision.probability) == (Verdict.ERROR, None)
+    assert decision.reason in (Reason.MODEL, Reason.INTERNAL)
+
+
+async def test_what_cannot_be_recorded_is_not_decided(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    await bench.enroll("ada", ADA)
+
+    def fail(_: object) -> None:
+        raise StoreError(path="penlatch.db", problem="disk full")
+
+    monkeypatch.setattr(bench.judge._store, "record", fail)
+    events = collect(bench.actions.verify("ada"))
+    await bench.listener.sign(traces(ADA, 1, seed=61)[0])
+    with pytest.raises(RequestError) as refused:
+        await events
+    assert refused.value.code == "unavailable"
+    assert bench.committed == []
+    assert not bench.judge.database.ok
+    assert bench.actions.current is Action.IDLE
+
+
+async def test_without_models_every_answer_is_an_error(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, verify={"models": str(tmp_path / "nowhere")})
+    await bench.worker.call(bench.judge.open)
+    assert not bench.judge.models.ok
+    events = collect(bench.actions.identify())
+    await bench.listener.sign(traces(ADA, 1)[0])
+    assert decisions(await events)[-1].reason is Reason.MODEL
+    bench.worker.stop()

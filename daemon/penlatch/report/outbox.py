@@ -1,0 +1,142 @@
+"""The outbox on its way out: every decision to the broker, in order, until the broker has acknowledged it.
+
+The database is the queue. A row leaves it on a PUBACK of success and on nothing else; what a connection took along when
+it ended is read and sent again on the next one. Consumers may therefore see a decision twice, and never miss one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from penlatch.errors import PenlatchError
+from penlatch.report.backoff import Backoff
+from penlatch.report.connection import IN_FLIGHT
+from penlatch.report.delivery import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from penlatch.messages import Decision
+    from penlatch.report.connection import Connection
+    from penlatch.report.delivery import Delivery
+
+log = logging.getLogger(__name__)
+
+
+class Outbox(Protocol):
+    """What has been decided and not yet told. The store's, behind its worker thread."""
+
+    async def pending(self, *, limit: int, after: int) -> list[Decision]:
+        """Return at most `limit` undelivered decisions with `seq` above `after`, lowest first."""
+
+    async def delivered(self, seq: int) -> None:
+        """Forget decision `seq`: the broker has it. Its row in the journal of decisions stays."""
+
+
+class Drain:
+    """Empties an outbox into one connection after the other."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        *,
+        topic: str,
+        boot: int,
+        historical_after_s: float,
+        problem: Callable[[str, str], None],
+    ) -> None:
+        """`problem(subject, text)` is told what keeps decisions here, and with an empty text that it is over."""
+        self._outbox = outbox
+        self._topic = topic
+        self._boot = boot
+        self._historical_after_s = historical_after_s
+        self._problem = problem
+        self._awake = asyncio.Event()
+        self._backoff = Backoff()
+
+    def wake(self) -> None:
+        """Look into the outbox again: there is a new row."""
+        self._awake.set()
+
+    async def run(self, connection: Connection) -> None:
+        """Empty the outbox into `connection` until it ends."""
+        in_flight: dict[int, asyncio.Future[Delivery]] = {}
+        last_sent = 0
+        connection.ended.add_done_callback(self._wake_on)
+        self._awake.set()
+        while not connection.ended.done():
+            await self._awake.wait()
+            self._awake.clear()
+            healthy = await self._settle(in_flight)
+            if healthy and (room := IN_FLIGHT - len(in_flight)) and connection.accepted:
+                try:
+                    for decision in await self._outbox.pending(limit=room, after=last_sent):
+                        in_flight[decision.seq] = self._send(connection, decision)
+                        last_sent = decision.seq
+                    if not in_flight:
+                        self._fine()
+                except PenlatchError as error:
+                    self._trouble(str(error))
+                    healthy = False
+            if not healthy:
+                # Let the others land, wait, and begin again with the first that is still there: in order.
+                if in_flight:
+                    await asyncio.wait(in_flight.values())
+                await self._settle(in_flight)
+                await asyncio.wait({connection.ended}, timeout=self._backoff.next())
+                last_sent = 0
+                self._awake.set()
+        await self._settle(in_flight)
+
+    def _send(self, connection: Connection, decision: Decision) -> asyncio.Future[Delivery]:
+        historical = is_historical(decision, boot=self._boot, now=datetime.now(UTC), after_s=self._historical_after_s)
+        payload = msgspec.json.encode(msgspec.structs.replace(decision, historical=historical))
+        delivery = connection.publish(self._topic, payload)
+        delivery.add_done_callback(self._wake_on)
+        return delivery
+
+    async def _settle(self, in_flight: dict[int, asyncio.Future[Delivery]]) -> bool:
+        """Take what is acknowledged out of the outbox; return False where some of it must be sent again."""
+        healthy = True
+        for seq in [seq for seq, delivery in in_flight.items() if delivery.done()]:
+            delivery = in_flight.pop(seq).result()
+            if delivery.outcome is Outcome.REFUSED:
+                self._trouble(f"the broker refused decision {seq} on {self._topic}: {delivery.reason}")
+                healthy = False
+            elif delivery.outcome is Outcome.ACCEPTED:
+                try:
+                    await self._outbox.delivered(seq)
+                    self._fine()
+                except PenlatchError as error:  # it will be sent twice; consumers know its number
+                    self._trouble(str(error))
+                    healthy = False
+        return healthy
+
+    def _fine(self) -> None:
+        self._backoff.reset()
+        self._problem("outbox", "")
+
+    def _trouble(self, text: str) -> None:
+        log.warning("%s", text)
+        self._problem("outbox", text)
+
+    def _wake_on(self, _future: asyncio.Future[Any]) -> None:
+        self._awake.set()
+
+
+def is_historical(decision: Decision, *, boot: int, now: datetime, after_s: float) -> bool:
+    """Tell whether `decision`, sent at `now`, comes too late for anything to open on it.
+
+    A decision of an earlier start always does: a board without a clock of its own wakes up in the past, and hours may
+    hide between two neighbouring times. So does one from the future, for then the clock was set back in between.
+    """
+    try:
+        age_s = (now - datetime.fromisoformat(decision.time)).total_seconds()
+    except (TypeError, ValueError):  # no time, or none that names its zone
+        return True
+    return decision.boot != boot or abs(age_s) > after_s

@@ -1,0 +1,289 @@
+"""The terminal's voice on the broker: decisions from the outbox, state, info and health; and its ear for requests.
+
+One connection after the other, each with its own birth and will; between two of them a backoff. What may not be lost
+is in the outbox (`report.outbox`), what counts only in its latest form is retained (`report.retained`), and everything
+else, a response for one, is worth nothing to a broker that was not there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from penlatch.messages import Part, State
+from penlatch.report.backoff import Backoff
+from penlatch.report.connection import Connection
+from penlatch.report.delivery import End, Ending, Outcome, Will
+from penlatch.report.negotiation import Negotiation
+from penlatch.report.outbox import Drain, Outbox
+from penlatch.report.requests import Handle, Requests
+from penlatch.report.retained import RetainedTopic
+from penlatch.report.topics import Topics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from penlatch.config import Mqtt
+    from penlatch.messages import Health, Info
+    from penlatch.report.delivery import Delivery, Incoming
+
+__all__ = ["Outbox", "Publisher"]
+
+log = logging.getLogger(__name__)
+
+FAREWELL_TIMEOUT_S = 2.0
+"""How long a stop waits for the broker to take the farewell, and with it what is still on the way [s]."""
+STABLE_S = 10.0
+"""A connection that lasted so long was a good one: the next try comes soon again [s]."""
+
+
+class Publisher:
+    """Keeps the terminal on the broker. All methods are called on the event loop that ran `start`."""
+
+    def __init__(
+        self,
+        config: Mqtt,
+        *,
+        terminal: str,
+        boot: int,
+        outbox: Outbox,
+        handle: Handle,
+        changed: Callable[[], None] | None = None,
+    ) -> None:
+        """Prepare; nothing is connected before `start`.
+
+        Args:
+            config: where the broker is and what it may ask for.
+            terminal: the name under which everything is published.
+            boot: how many times the daemon was started; a decision of an earlier start is always historical.
+            outbox: the decisions that wait.
+            handle: does what a request asks for.
+            changed: called when `connected` or `last_error` changed, so that health can be told anew.
+        """
+        self._config = config
+        self._topics = Topics(terminal)
+        self._boot = boot
+        self._changed = changed or (lambda: None)
+        self._negotiation = Negotiation()
+        self._backoff = Backoff()
+        self._connection: Connection | None = None
+        self._connections = 0
+        self._link_error = ""
+        self._problems: dict[str, str] = {}
+        """By subject: what works badly although the connection stands."""
+        self._stopping = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._info = RetainedTopic(self._topics.info, problem=self._problem)
+        self._health = RetainedTopic(self._topics.health, problem=self._problem)
+        self._drain = Drain(
+            outbox,
+            topic=self._topics.decision,
+            boot=boot,
+            historical_after_s=config.historical_after_s,
+            problem=self._problem,
+        )
+        self._requests = Requests(
+            topics=self._topics, allowed=config.requests, handle=handle, publish=self._publish_response
+        )
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has accepted us and the connection stands."""
+        return self._connection is not None and self._connection.accepted
+
+    @property
+    def last_error(self) -> str:
+        """What is wrong now, for people; empty while nothing is."""
+        if not self.connected:
+            return self._link_error
+        return "; ".join(self._problems.values())
+
+    def health(self) -> Part:
+        """Return the health of the way to the broker."""
+        broker = f"{self._config.host}:{self._config.port}"
+        if not self.connected:
+            return Part(ok=False, detail=f"{broker}: {self._link_error or 'not connected yet'}")
+        detail = f"{broker}, {self._negotiation}"
+        if self._negotiation.stepped_down:
+            detail += " (the broker speaks no MQTT 5: it cannot tell us when it refuses a message)"
+        return Part(ok=not self._problems, detail=f"{detail}; {self.last_error}" if self._problems else detail)
+
+    async def start(self) -> None:
+        """Begin to connect, and go on for ever. Returns at once: a terminal works without its broker, too."""
+        if self._config.username is not None and self._config.tls is None and not _is_local(self._config.host):
+            log.warning(
+                "the password for the broker %s crosses the network in the clear: set mqtt.tls", self._config.host
+            )
+        self._task = asyncio.create_task(self._run(), name="mqtt")
+
+    async def stop(self) -> None:
+        """Say farewell and disconnect cleanly, so that the will stays unsaid; bounded in time."""
+        self._stopping.set()
+        await self._requests.close()
+        if self._task is not None:
+            await self._task
+            self._task = None
+
+    def wake(self) -> None:
+        """Look into the outbox: there is a new row."""
+        self._drain.wake()
+
+    def publish_info(self, info: Info) -> None:
+        """Make `info` what the terminal says it is, now and at every connection."""
+        self._info.publish(msgspec.json.encode(info))
+
+    def publish_health(self, health: Health) -> None:
+        """Make `health` the known health, now and at every connection."""
+        self._health.publish(msgspec.json.encode(health))
+
+    async def _run(self) -> None:
+        """Connect, again and again, until told to stop."""
+        while not self._stopping.is_set():
+            since = asyncio.get_running_loop().time()
+            ending = await self._connect_once()
+            if self._stopping.is_set():
+                break
+            at_once = self._learn(ending)
+            if asyncio.get_running_loop().time() - since > STABLE_S and ending.end is End.LOST:
+                self._backoff.reset()
+            if not at_once:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), self._backoff.next())
+
+    async def _connect_once(self) -> Ending:
+        """Make one connection, live on it, and return how it ended."""
+        connection = Connection(
+            self._config,
+            client_id=f"penlatch-{self._topics.terminal}",
+            version=self._negotiation.version,
+            will=Will(self._topics.state, self._state("lost", self._connections + 1)),
+            receive=self._receive,
+        )
+        opening = asyncio.create_task(connection.open())
+        await self._until_stopped_or(opening)
+        if not opening.done():
+            opening.cancel()
+            connection.abort(Ending(End.CLOSED))
+        elif opening.result():
+            await self._live_on(connection)
+        return await connection.ended
+
+    async def _live_on(self, connection: Connection) -> None:
+        """Tell the broker everything on a connection that it accepted, until it ends or we stop."""
+        self._connections += 1
+        self._connection = connection
+        self._link_error = ""
+        self._problems.clear()
+        self._negotiation.accepted()
+        log.info("connected to the broker %s:%d, %s", self._config.host, self._config.port, self._negotiation)
+
+        subscription = connection.subscribe(self._topics.requests)
+        subscription.add_done_callback(self._watch("subscription to requests"))
+        birth = connection.publish(self._topics.state, self._state("online", self._connections), retain=True)
+        birth.add_done_callback(self._watch(self._topics.state))
+        self._changed()
+        self._info.attach(connection)
+        self._health.attach(connection)
+        draining = asyncio.create_task(self._drain.run(connection), name="mqtt-outbox")
+        draining.add_done_callback(lambda task: self._drained(task, connection))
+        try:
+            await self._until_stopped_or(connection.ended)
+            if not connection.ended.done():
+                await self._farewell(connection)
+        finally:
+            self._info.detach()
+            self._health.detach()
+            await asyncio.wait({draining}, timeout=FAREWELL_TIMEOUT_S)
+            draining.cancel()
+
+    async def _farewell(self, connection: Connection) -> None:
+        """Publish `offline`; its PUBACK comes after those of all that went before it."""
+        farewell = connection.publish(self._topics.state, self._state("offline", self._connections), retain=True)
+        await asyncio.wait({farewell}, timeout=FAREWELL_TIMEOUT_S)
+        await connection.close()
+
+    def _learn(self, ending: Ending) -> bool:
+        """Remember why a connection ended; return whether another version of MQTT is to be tried at once."""
+        at_once = False
+        version = str(self._negotiation)
+        if ending.end is End.UNSUPPORTED:
+            at_once = self._negotiation.unsupported()
+        elif ending.end is End.UNANSWERED:
+            self._negotiation.unanswered()
+        if version != str(self._negotiation):
+            log.info("the broker does not seem to speak %s, trying %s", version, self._negotiation)
+        self._link_error = (
+            f"{_WHAT_HAPPENED[ending.end]}: {ending.reason}" if ending.reason else _WHAT_HAPPENED[ending.end]
+        )
+        log.warning("broker %s:%d: %s", self._config.host, self._config.port, self._link_error)
+        self._connection = None
+        self._changed()
+        return at_once
+
+    def _receive(self, message: Incoming) -> None:
+        if not self._stopping.is_set():
+            self._requests.receive(message)
+
+    def _publish_response(self, topic: str, payload: bytes, correlation: bytes | None) -> None:
+        if self._connection is None or not self._connection.accepted:
+            log.info("a response on %s found no broker", topic)
+            return
+        delivery = self._connection.publish(topic, payload, correlation=correlation)
+        delivery.add_done_callback(self._watch(topic))
+
+    def _watch(self, subject: str) -> Callable[[asyncio.Future[Delivery]], None]:
+        """Return a callback that reports a refusal of `subject`."""
+
+        def settled(delivery: asyncio.Future[Delivery]) -> None:
+            outcome = delivery.result()
+            if outcome.outcome is Outcome.REFUSED:
+                self._problem(subject, f"the broker refused {subject}: {outcome.reason}")
+            elif outcome.outcome is Outcome.ACCEPTED:
+                self._problem(subject, "")
+
+        return settled
+
+    def _problem(self, subject: str, text: str) -> None:
+        before = self.last_error
+        if text:
+            self._problems[subject] = text
+        else:
+            self._problems.pop(subject, None)
+        if self.last_error != before:
+            if text:
+                log.warning("%s", text)
+            self._changed()
+
+    def _drained(self, task: asyncio.Task[None], connection: Connection) -> None:
+        """Give up a connection whose outbox nobody empties any more: a fault of ours, which a new one may mend."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("the outbox failed", exc_info=error)
+            connection.abort(Ending(End.LOST, f"the outbox failed: {type(error).__name__}"))
+
+    def _state(self, state: Literal["online", "offline", "lost"], conn: int) -> bytes:
+        return msgspec.json.encode(State(state=state, boot=self._boot, conn=conn))
+
+    async def _until_stopped_or(self, future: asyncio.Future[Any]) -> None:
+        stopping: asyncio.Future[Any] = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({future, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+
+
+_WHAT_HAPPENED = {
+    End.UNREACHABLE: "cannot be reached",
+    End.UNANSWERED: "does not answer as a broker",
+    End.UNSUPPORTED: "does not speak our version of MQTT",
+    End.REFUSED: "refused the connection",
+    End.LOST: "connection lost",
+    End.CLOSED: "disconnected",
+}
+
+
+def _is_local(host: str) -> bool:
+    return host in {"localhost", "::1"} or host.startswith("127.")

@@ -30,6 +30,8 @@ BAND: Final = 0.1
 
 _BLOCK: Final = 32
 """Anti-diagonals whose costs are computed at once: few enough that they stay in the processor's cache."""
+_LEAST_SPREAD: Final = 1e-6
+"""References closer than this are copies of one; the floor keeps their user's scores finite, and strict."""
 _ROUNDING: Final = 1e-9
 """Keeps a pair that lies exactly on the band's edge inside it, whichever way its quotients were rounded."""
 
@@ -178,5 +180,5 @@ def normalised_score(to_references: NDArray[np.float64], between_references: NDA
     if count < 2:
         raise ValueError("normalising needs the distances between two references or more")
     apart = between_references[~np.eye(count, dtype=np.bool_)].reshape(count, count - 1)
-    least, mean = apart.min(axis=1).mean(), apart.mean()
+    least, mean = max(apart.min(axis=1).mean(), _LEAST_SPREAD), max(apart.mean(), _LEAST_SPREAD)
     return float(to_references.min() / np.sqrt(least) + to_references.mean() / np.sqrt(mean))

@@ -250,7 +250,7 @@ class Request(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Payload of `request/<verb>`."""
 
     user: UserName | None = None
-    references: int | None = None
+    references: Annotated[int, msgspec.Meta(ge=3, le=12)] | None = None
     """For `enroll`: how many references to take; None for the configured number."""
     transaction: Annotated[str, msgspec.Meta(max_length=128)] | None = None
 

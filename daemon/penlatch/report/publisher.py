@@ -104,13 +104,12 @@ class Publisher:
 
     def health(self) -> Part:
         """Return the health of the way to the broker."""
-        broker = f"{self._config.host}:{self._config.port}"
         if not self.connected:
-            return Part(ok=False, detail=f"{broker}: {self._link_error or 'not connected yet'}")
-        detail = f"{broker}, {self._negotiation}"
+            return Part(ok=False, detail=self._link_error or "not connected yet")
+        detail = str(self._negotiation)
         if self._negotiation.stepped_down:
-            detail += " (the broker speaks no MQTT 5: it cannot tell us when it refuses a message)"
-        return Part(ok=not self._problems, detail=f"{detail}; {self.last_error}" if self._problems else detail)
+            detail += ": the broker speaks no MQTT 5, so it cannot tell us when it refuses a message"
+        return Part(ok=not self._problems, detail=f"{self.last_error}; {detail}" if self._problems else detail)
 
     async def start(self) -> None:
         """Begin to connect, and go on for ever. Returns at once: a terminal works without its broker, too."""

@@ -1,0 +1,42 @@
+"""What several parts of the tests share. `tests/` is importable: `from support.broker import Mosquitto`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+sys.path.append(str(Path(__file__).parent))
+
+from support.broker import Mosquitto, mosquitto_program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    MakeBroker = Callable[..., Mosquitto]
+
+
+@pytest.fixture
+def make_broker(tmp_path: Path) -> Iterator[MakeBroker]:
+    """Return a function that starts a Mosquitto with the given options of `support.broker.Mosquitto`."""
+    if mosquitto_program() is None:
+        pytest.skip("mosquitto is not installed: apt-get install mosquitto")
+    brokers: list[Mosquitto] = []
+
+    def make(**options: object) -> Mosquitto:
+        broker = Mosquitto(tmp_path / f"mosquitto-{len(brokers)}", **options)  # type: ignore[arg-type] # passed through
+        brokers.append(broker)
+        broker.start()
+        return broker
+
+    yield make
+    for broker in brokers:
+        broker.kill()
+
+
+@pytest.fixture
+def broker(make_broker: MakeBroker) -> Mosquitto:
+    """Return a running Mosquitto that asks for passwords and allows everything to who knows one."""
+    return make_broker()

@@ -1,0 +1,65 @@
+"""Publishers that are stopped when their test ends, and what they need."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.broker import PATIENCE_S, TERMINAL
+from support.outboxes import BOOT, MemoryOutbox
+
+from penlatch.config import Mqtt
+from penlatch.messages import Response
+from penlatch.report.publisher import Publisher
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from penlatch.messages import Request, Verb
+
+    Launch = Callable[..., Publisher]
+
+
+async def answer_ok(_verb: Verb, request: Request) -> AsyncIterator[Response]:
+    """Handle every request by saying ok."""
+    yield Response(status="ok", transaction=request.transaction)
+
+
+async def eventually(condition: Callable[[], object]) -> None:
+    """Wait until `condition` holds, however slow the machine."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def password_file(tmp_path: Path) -> Path:
+    path = tmp_path / "mqtt.password"
+    path.write_text(f"{TERMINAL[1]}\n")
+    return path
+
+
+@pytest.fixture
+async def launch(password_file: Path) -> AsyncIterator[Launch]:
+    """Return a function that makes a publisher named `door`; `Mqtt` keys go in by name."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        def make(
+            port: int, *, outbox: MemoryOutbox | None = None, handle: Any = answer_ok, changed: Any = None, **keys: Any
+        ) -> Publisher:
+            keys = {"host": "127.0.0.1", "username": TERMINAL[0], "password_file": password_file, "port": port} | keys
+            publisher = Publisher(
+                Mqtt(**keys),
+                terminal="door",
+                boot=BOOT,
+                outbox=outbox or MemoryOutbox(),
+                handle=handle,
+                changed=changed,
+            )
+            stack.push_async_callback(publisher.stop)
+            return publisher
+
+        yield make

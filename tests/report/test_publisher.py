@@ -1,0 +1,173 @@
+"""What a consumer on a real Mosquitto sees of a terminal that is well: birth, farewell, retained topics, decisions."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from support.broker import PATIENCE_S, Observer
+from support.outboxes import BOOT, MemoryOutbox, decision
+
+from penlatch.messages import Action, Health, Info, Part
+
+if TYPE_CHECKING:
+    from support.broker import Mosquitto
+
+    from .conftest import Launch
+
+FINE = Part(ok=True)
+
+
+def info() -> Info:
+    return Info(
+        terminal="door",
+        version="1",
+        mode="on-demand",
+        threshold=0.5,
+        models="abc",
+        runtime="none",
+        requests=("verify",),
+        boot=BOOT,
+    )
+
+
+def health(decisions: int = 0) -> Health:
+    return Health(
+        ok=True,
+        time="2026-01-01T00:00:00.000Z",
+        action=Action.IDLE,
+        pen=FINE,
+        models=FINE,
+        store=FINE,
+        outbox=FINE,
+        broker=FINE,
+        users=0,
+        decisions=decisions,
+        outbox_depth=0,
+        uptime_s=1.0,
+    )
+
+
+async def test_birth_says_online_and_counts_connections(broker: Mosquitto, launch: Launch) -> None:
+    publisher = launch(broker.port)
+    async with Observer(broker.port) as observer:
+        await publisher.start()
+        birth = await observer.next("penlatch/door/state")
+    assert birth.body == {"state": "online", "boot": BOOT, "conn": 1}
+    assert birth.qos == 1
+
+
+async def test_a_clean_stop_says_offline_and_leaves_the_will_unsaid(broker: Mosquitto, launch: Launch) -> None:
+    publisher = launch(broker.port)
+    async with Observer(broker.port) as observer:
+        await publisher.start()
+        await observer.next("penlatch/door/state")
+        await publisher.stop()
+        assert not publisher.connected
+        await observer.next("penlatch/door/state", after=1)
+        observer.publish("mark", "")
+        await observer.next("mark")
+        assert [seen.body["state"] for seen in observer.on("penlatch/door/state")] == ["online", "offline"]
+
+
+async def test_who_comes_later_finds_state_info_and_health_but_no_decision(broker: Mosquitto, launch: Launch) -> None:
+    outbox = MemoryOutbox(decision(1))
+    publisher = launch(broker.port, outbox=outbox)
+    publisher.publish_info(info())
+    publisher.publish_health(health())
+    async with Observer(broker.port) as early:
+        await publisher.start()
+        live = {topic: await early.next(f"penlatch/door/{topic}") for topic in ("state", "info", "health", "decision")}
+    assert {topic: (seen.qos, seen.retain) for topic, seen in live.items()} == dict.fromkeys(live, (1, False))
+    assert live["decision"].body["seq"] == 1
+
+    async with Observer(broker.port) as late:
+        late.publish("mark", "")
+        await late.next("mark")
+        kept = {seen.topic: (seen.qos, seen.retain) for seen in late.seen if seen.topic != "mark"}
+    assert kept == {f"penlatch/door/{topic}": (1, True) for topic in ("state", "info", "health")}
+
+
+async def test_a_decision_is_published_as_it_was_committed(broker: Mosquitto, launch: Launch) -> None:
+    outbox = MemoryOutbox()
+    publisher = launch(broker.port, outbox=outbox)
+    async with Observer(broker.port) as observer:
+        await publisher.start()
+        await observer.next("penlatch/door/state")
+        committed = decision(1)
+        outbox.add(committed)
+        publisher.wake()
+        seen = (await observer.next("penlatch/door/decision")).body
+    assert seen == {
+        "kind": "decision",
+        "terminal": "door",
+        "seq": 1,
+        "boot": BOOT,
+        "time": committed.time,
+        "action": "verify",
+        "user": "anna",
+        "verdict": "match",
+        "done": True,
+        "reason": "agrees",
+        "probability": 0.875,
+        "threshold": 0.5,
+        "attempt": 1,
+        "pen": None,
+        "latency_ms": None,
+        "transaction": None,
+        "historical": False,
+    }
+
+
+async def test_a_decision_leaves_the_outbox_when_the_broker_has_it(broker: Mosquitto, launch: Launch) -> None:
+    outbox = MemoryOutbox(*(decision(seq) for seq in range(1, 101)))
+    publisher = launch(broker.port, outbox=outbox)
+    async with Observer(broker.port) as observer:
+        await publisher.start()
+        await observer.until(lambda _: len(observer.on("penlatch/door/decision")) >= 100)
+    assert [seen.body["seq"] for seen in observer.on("penlatch/door/decision")] == list(range(1, 101))
+    await publisher.stop()
+    assert outbox.rows == {}
+    assert outbox.delivered_order == list(range(1, 101))
+
+
+async def test_late_decisions_and_those_of_an_earlier_start_are_historical(broker: Mosquitto, launch: Launch) -> None:
+    outbox = MemoryOutbox(decision(1, age_s=60), decision(2, boot=BOOT - 1), decision(3))
+    publisher = launch(broker.port, outbox=outbox)
+    async with Observer(broker.port) as observer:
+        await publisher.start()
+        seen = [await observer.next("penlatch/door/decision", after=n) for n in range(3)]
+    assert [(message.body["seq"], message.body["historical"]) for message in seen] == [(1, True), (2, True), (3, False)]
+
+
+async def test_only_the_latest_health_counts(broker: Mosquitto, launch: Launch) -> None:
+    publisher = launch(broker.port)
+    async with Observer(broker.port) as observer:
+        await publisher.start()
+        await observer.next("penlatch/door/state")
+        for number in range(50):
+            publisher.publish_health(health(number))
+        await observer.until(
+            lambda _: any(seen.body["decisions"] == 49 for seen in observer.on("penlatch/door/health"))
+        )
+        assert len(observer.on("penlatch/door/health")) < 50
+
+
+async def test_health_tells_which_version_of_mqtt_is_spoken(broker: Mosquitto, launch: Launch) -> None:
+    changes: list[bool] = []
+    publisher = launch(broker.port, changed=lambda: changes.append(publisher.connected))
+    assert publisher.health() == Part(ok=False, detail="not connected yet")
+    async with Observer(broker.port) as observer:
+        await publisher.start()
+        await observer.next("penlatch/door/state")
+    assert publisher.health() == Part(ok=True, detail="MQTT 5")
+    assert publisher.last_error == ""
+    assert changes == [True]
+
+
+async def test_stop_before_the_broker_ever_answered_is_quick_and_quiet(launch: Launch) -> None:
+    publisher = launch(1)
+    await publisher.start()
+    async with asyncio.timeout(PATIENCE_S):
+        await publisher.stop()
+    assert not publisher.connected

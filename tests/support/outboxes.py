@@ -1,0 +1,62 @@
+"""An outbox in memory, for tests of what empties it; and decisions to put in."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from penlatch.messages import Action, Decision, Reason, Verdict
+
+if TYPE_CHECKING:
+    from penlatch.errors import PenlatchError
+
+BOOT = 7
+"""The start of the daemon that the tests live in."""
+
+
+def decision(seq: int, *, age_s: float = 0.0, boot: int = BOOT, terminal: str = "door") -> Decision:
+    """Make decision `seq`, taken `age_s` ago."""
+    time = (datetime.now(UTC) - timedelta(seconds=age_s)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return Decision(
+        terminal=terminal,
+        seq=seq,
+        boot=boot,
+        time=time,
+        action=Action.VERIFY,
+        user="anna",
+        verdict=Verdict.MATCH,
+        done=True,
+        reason=Reason.AGREES,
+        probability=0.875,
+        threshold=0.5,
+    )
+
+
+class MemoryOutbox:
+    """Keeps decisions until they are delivered; like the store's, it yields to the loop before it answers."""
+
+    def __init__(self, *decisions: Decision) -> None:
+        self.rows = {row.seq: row for row in decisions}
+        self.delivered_order: list[int] = []
+        self.fault: PenlatchError | None = None
+        """Raised by every call while it is set."""
+
+    async def pending(self, *, limit: int, after: int) -> list[Decision]:
+        """Return what waits, as `report.publisher.Outbox` says."""
+        await asyncio.sleep(0)
+        if self.fault is not None:
+            raise self.fault
+        return [self.rows[seq] for seq in sorted(self.rows) if seq > after][:limit]
+
+    async def delivered(self, seq: int) -> None:
+        """Forget a row, as `report.publisher.Outbox` says."""
+        await asyncio.sleep(0)
+        if self.fault is not None:
+            raise self.fault
+        self.delivered_order.append(seq)
+        self.rows.pop(seq, None)
+
+    def add(self, *decisions: Decision) -> None:
+        """Commit decisions; waking the publisher is the test's."""
+        self.rows |= {row.seq: row for row in decisions}

@@ -95,4 +95,4 @@ class Hand:
         since_landing = np.arange(n) - landings[np.searchsorted(landings, np.arange(n), side="right") - 1]
         grown = self.growth * (1.0 - np.exp(-since_landing / 6.0))
         force = self.force + grown - 0.5 * self.emphasis * upwards + rng.normal(0.0, 0.5 * self.unevenness, n)
-        return np.clip(force, 0.12, 1.05)
+        return np.asarray(np.clip(force, 0.12, 1.05))

@@ -54,17 +54,17 @@ class Impulses:
     @property
     def start(self) -> Array:
         """When each response begins to be seen [s]."""
-        return self.t0 + np.exp(self.mu - _SUPPORT_SIGMAS * self.sigma)
+        return np.asarray(self.t0 + np.exp(self.mu - _SUPPORT_SIGMAS * self.sigma))
 
     @property
     def peak(self) -> Array:
         """When each response is fastest [s]: the mode of the lognormal, t0 + exp(mu - sigma²)."""
-        return self.t0 + np.exp(self.mu - self.sigma**2)
+        return np.asarray(self.t0 + np.exp(self.mu - self.sigma**2))
 
     @property
     def end(self) -> Array:
         """When each response is no longer seen [s]."""
-        return self.t0 + np.exp(self.mu + _SUPPORT_SIGMAS * self.sigma)
+        return np.asarray(self.t0 + np.exp(self.mu + _SUPPORT_SIGMAS * self.sigma))
 
     def density(self, t: Array) -> Array:
         """Return the share of each response done per second at the times `t` [s], as [n, len(t)] in 1/s."""

@@ -120,7 +120,7 @@ class MotorProgram:
 
         def factors(low: float, high: float) -> Array:
             side = np.where(rng.random(n) < 0.5, low, high)
-            return 1.0 + side * rng.uniform(*variation.share, n)
+            return np.asarray(1.0 + side * rng.uniform(*variation.share, n))
 
         air = np.diff(self.down, prepend=True) != 0
         looseness = np.exp(np.where(air, variation.spacing, 0.0) * rng.normal(size=n))

@@ -1,0 +1,240 @@
+"""Serial pens: a tty opened through pyserial and read on the event loop, with the protocol spoken on it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import termios
+import time
+from typing import TYPE_CHECKING, Final, Literal
+
+import serial
+
+from penlatch.capture import isdv4, protocol4
+from penlatch.capture.packet_clock import PacketClock
+from penlatch.errors import PenError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from penlatch.capture.frames import Frames
+    from penlatch.capture.framing import Decoder
+    from penlatch.ink import PenInfo
+
+READ_SIZE: Final = 4096
+"""Most bytes taken in one read: what a tty buffers."""
+BITS_PER_BYTE: Final = 10
+"""8N1 on the wire: start bit, eight data bits, stop bit."""
+
+_FAILURES: Final = (OSError, ValueError, termios.error)
+"""What pyserial lets through; its own SerialException is an OSError."""
+
+
+async def open_serial(protocol: Literal["isdv4", "protocol4"], path: str | os.PathLike[str]) -> SerialPen:
+    """Open the tty at `path` and greet the tablet there, which takes up to some seconds.
+
+    Raises:
+        PenError: if the tty cannot be opened, or no tablet of this protocol answers.
+    """
+    line = Line(os.fspath(path), flow_control=protocol == "protocol4")
+    try:
+        decoder: Decoder = await (isdv4 if protocol == "isdv4" else protocol4).greet(line)
+    except BaseException:
+        line.close()
+        raise
+    return SerialPen(line, decoder)
+
+
+class SerialPen:
+    """A pen on a serial line, greeted and streaming; a `frames.PenSource`."""
+
+    def __init__(self, line: Line, decoder: Decoder) -> None:
+        """Read `line`, whose bytes `decoder` understands."""
+        self._line = line
+        self._decoder = decoder
+        self._clock = PacketClock(wire_time=decoder.packet_size * BITS_PER_BYTE / line.baud)
+
+    @property
+    def info(self) -> PenInfo:
+        """What is known of the pen."""
+        return self._decoder.info
+
+    @property
+    def device(self) -> str:
+        """Path of the tty."""
+        return self._line.path
+
+    async def batches(self) -> AsyncIterator[Frames]:
+        """Yield what arrives, a batch per read. While nobody asks, the bytes wait in the kernel.
+
+        Raises:
+            PenError: when the line hangs up or fails, or `close` is called.
+        """
+        while True:
+            data = await self._line.receive()
+            readings = self._decoder.feed(data)
+            if len(readings) or readings.gap:
+                yield readings.at(self._clock.stamp(time.monotonic(), len(readings)))
+
+    def close(self) -> None:
+        """Release the line. Safe to call twice; a running `batches` ends with PenError."""
+        self._line.close()
+
+
+class Line:
+    """A tty at 8N1: writes at once, reads on the event loop. Not thread-safe."""
+
+    def __init__(self, path: str, *, flow_control: bool) -> None:
+        """Open it for penlatch alone.
+
+        Args:
+            path: the tty.
+            flow_control: heed RTS and CTS; a tty without such lines, like a pty, passes over it.
+
+        Raises:
+            PenError: if it cannot be opened.
+        """
+        self.path = path
+        try:
+            self._serial = serial.Serial(path, timeout=0, rtscts=flow_control, exclusive=True)
+        except _FAILURES as error:
+            raise _cannot_open(path, error) from error
+        self._fd: int = self._serial.fileno()
+        self._closed = False
+        self._waiting: asyncio.Future[None] | None = None
+
+    @property
+    def baud(self) -> int:
+        """Speed [baud]."""
+        return int(self._serial.baudrate)
+
+    def set_baud(self, baud: int) -> None:
+        """Change the speed. What was written before must have had the time to leave.
+
+        Raises:
+            PenError: if the line fails or cannot run at this speed.
+        """
+        try:
+            self._serial.baudrate = baud
+        except _FAILURES as error:
+            raise self._failed(error) from error
+
+    def write(self, data: bytes) -> None:
+        """Send a command. It is short, so the tty takes it whole.
+
+        Raises:
+            PenError: if the line fails or is jammed.
+        """
+        try:
+            # Not through pyserial, which spins on a line that takes nothing.
+            sent = os.write(self._fd, data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            raise self._failed(error) from error
+        if sent != len(data):
+            raise PenError(device=self.path, problem="the line is jammed", remedy="check the cable (CTS)")
+
+    def flush(self) -> None:
+        """Forget what has arrived.
+
+        Raises:
+            PenError: if the line fails.
+        """
+        try:
+            self._serial.reset_input_buffer()
+        except _FAILURES as error:
+            raise self._failed(error) from error
+
+    async def read(self, size: int, *, limit_s: float, until: bytes | None = None) -> bytes:
+        """Return what arrives within `limit_s`: at most `size` bytes, and none after the byte `until`.
+
+        Raises:
+            PenError: if the line fails.
+        """
+        data = b""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                while len(data) < size and not (until and data.endswith(until)):
+                    data += await self.receive(1 if until else size - len(data))
+        return data
+
+    async def receive(self, size: int = READ_SIZE) -> bytes:
+        """Wait for bytes and return them, at least one and at most `size`.
+
+        Raises:
+            PenError: if the line hangs up or fails, or is closed meanwhile.
+        """
+        while True:
+            await self._readable()
+            try:
+                data = os.read(self._fd, size)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise self._failed(error) from error
+            if not data:
+                raise PenError(device=self.path, problem="the line hung up", remedy="plug the tablet in again")
+            return data
+
+    async def _readable(self) -> None:
+        """Wait until there is something to read.
+
+        The reader is registered for this wait only: a level-triggered one would spin while the consumer is busy.
+        """
+        if not self._closed:
+            loop = asyncio.get_running_loop()
+            self._waiting = waiting = loop.create_future()
+            loop.add_reader(self._fd, _wake, waiting)
+            try:
+                await waiting
+            finally:
+                self._waiting = None
+                if not self._closed:
+                    loop.remove_reader(self._fd)
+        if self._closed:
+            raise PenError(device=self.path, problem="it was closed")
+
+    def close(self) -> None:
+        """Close the tty; whoever waits for it gets PenError. Safe to call twice."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._waiting:
+            self._waiting.get_loop().remove_reader(self._fd)
+            _wake(self._waiting)
+        # What CTS still holds back would keep close() waiting for it; and a line that is gone cannot be flushed.
+        with contextlib.suppress(*_FAILURES):
+            self._serial.reset_output_buffer()
+        with contextlib.suppress(*_FAILURES):
+            self._serial.close()
+
+    def _failed(self, error: Exception) -> PenError:
+        return PenError(
+            device=self.path, problem=f"the line failed ({_reason(error)})", remedy="plug the tablet in again"
+        )
+
+
+def _wake(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
+
+
+def _cannot_open(path: str, error: Exception) -> PenError:
+    match getattr(error, "errno", None):
+        case errno.ENOENT:
+            remedy = "plug the tablet in, or name another line"
+        case errno.EACCES:
+            remedy = "let this user read and write it (group dialout)"
+        case errno.EAGAIN:
+            remedy = "end the program that uses it"
+        case _:
+            remedy = "name a serial line, like /dev/ttyS4 or /dev/ttyUSB0"
+    return PenError(device=path, problem=f"cannot be opened ({_reason(error)})", remedy=remedy)
+
+
+def _reason(error: Exception) -> str:
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else str(error)

@@ -39,7 +39,11 @@ _REST: Final = 0.02
 _SLOW: Final = 0.2
 """A row slower than this share of the mean speed is slow."""
 _FLOOR: Final = 1e-3
-"""Added to ratios, speeds and times before a logarithm, so that nothing is minus infinity: 1 ms, 0.1 %."""
+"""Added before a logarithm or to a divisor, in the quantity's own unit, so that nothing is infinite: 1 um, 1 ms, 0.1 %."""
+_THIN: Final = 1e-6
+"""Variance below which a signature has no extent to speak of on an axis [R^2]."""
+_ROUNDING: Final = 1e-9
+"""Differences and products smaller than this are rounding errors."""
 
 
 class GlobalFeature(NamedTuple):
@@ -86,7 +90,7 @@ class Measures:
 
     @cached_property
     def contact(self) -> float:
-        """Time in contact [s]: what passes within strokes, each row of a stroke's end counting half a frame."""
+        """Time in contact [s]: every row stands for one frame."""
         return self.n / CLOCK_HZ
 
     @cached_property
@@ -125,6 +129,11 @@ class Measures:
     def v(self) -> NDArray[np.float64]:
         """Speed [R/s]."""
         return np.hypot(self.vx, self.vy)
+
+    @cached_property
+    def mean_speed(self) -> float:
+        """Mean of `v` [R/s]."""
+        return float(self.v.mean())
 
     @cached_property
     def ax(self) -> NDArray[np.float64]:
@@ -174,6 +183,13 @@ class Measures:
         return np.concatenate(([0.0], np.arctan2(dy, dx)))
 
     @cached_property
+    def sectors(self) -> NDArray[np.float64]:
+        """Share of L drawn within pi/8 of the direction k * pi/4, k = 0..7 (0 to the right, 2 downwards)."""
+        nearest = np.rint(self.heading / (np.pi / 4)).astype(np.intp) % 8
+        drawn = np.bincount(nearest, weights=self.ds, minlength=8)
+        return drawn / (self.length or 1.0)
+
+    @cached_property
     def turn(self) -> NDArray[np.float64]:
         """Change of direction between steps that follow each other in a stroke, neither at rest [rad, -pi..pi]."""
         moves = self.ds > _REST * self.ds.mean()
@@ -202,14 +218,14 @@ def _log(value: float) -> float:
 
 
 def _ratio(over: float, under: float) -> float:
-    """Return `over / under`, 0 where both, or only `under`, vanish."""
+    """Return `over / under`, 0 where there is nothing to compare with."""
     return float(over / under) if under > 0 else 0.0
 
 
 def _corr(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     a, b = a - a.mean(), b - b.mean()
     under = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / under if under > 1e-9 * len(a) else 0.0
+    return float(a @ b) / under if under > _ROUNDING * len(a) else 0.0
 
 
 def _reversals(slope: NDArray[np.float64], rest: float) -> int:
@@ -219,8 +235,12 @@ def _reversals(slope: NDArray[np.float64], rest: float) -> int:
 
 
 def _skew(a: NDArray[np.float64]) -> float:
-    a = a - a.mean()
-    return _ratio(float((a**3).mean()), float((a**2).mean() ** 1.5))
+    return float((a**3).mean() / ((a**2).mean() + _THIN) ** 1.5)
+
+
+def _peak(a: NDArray[np.float64]) -> int:
+    """Return the first row that reaches the greatest value, but for rounding."""
+    return int(np.argmax(a >= a.max() * (1.0 - _ROUNDING)))
 
 
 # Size: the only group that knows millimetres.
@@ -303,13 +323,13 @@ def _slant(m: Measures) -> float:
 
 @_feature("shape")
 def _skew_x(m: Measures) -> float:
-    """Lean of the ink to one side, mean((x - mean x)^3) / sd(x)^3."""
+    """Lean of the ink to one side, mean x^3 / (mean x^2 + 1e-6)^1.5 with x from the mean [R]."""
     return _skew(m.x)
 
 
 @_feature("shape")
 def _skew_y(m: Measures) -> float:
-    """Lean of the ink up or down, mean((y - mean y)^3) / sd(y)^3."""
+    """Lean of the ink up or down, mean y^3 / (mean y^2 + 1e-6)^1.5 with y from the mean [R]."""
     return _skew(m.y)
 
 
@@ -319,58 +339,52 @@ def _baseline(m: Measures) -> float:
     return _corr(m.y, m.progress)
 
 
-def _toward(m: Measures, sector: int) -> float:
-    """Return the share of L drawn within pi/8 of the direction sector * pi/4 (0 to the right, 2 downwards)."""
-    nearest = np.rint(m.heading / (np.pi / 4)).astype(int) % 8
-    return _ratio(float(m.ds[nearest == sector].sum()), m.length)
-
-
 @_feature("shape")
 def _toward_right(m: Measures) -> float:
     """Share of L drawn within pi/8 of rightwards."""
-    return _toward(m, 0)
+    return float(m.sectors[0])
 
 
 @_feature("shape")
 def _toward_right_down(m: Measures) -> float:
     """Share of L drawn within pi/8 of right-downwards."""
-    return _toward(m, 1)
+    return float(m.sectors[1])
 
 
 @_feature("shape")
 def _toward_down(m: Measures) -> float:
     """Share of L drawn within pi/8 of downwards."""
-    return _toward(m, 2)
+    return float(m.sectors[2])
 
 
 @_feature("shape")
 def _toward_left_down(m: Measures) -> float:
     """Share of L drawn within pi/8 of left-downwards."""
-    return _toward(m, 3)
+    return float(m.sectors[3])
 
 
 @_feature("shape")
 def _toward_left(m: Measures) -> float:
     """Share of L drawn within pi/8 of leftwards."""
-    return _toward(m, 4)
+    return float(m.sectors[4])
 
 
 @_feature("shape")
 def _toward_left_up(m: Measures) -> float:
     """Share of L drawn within pi/8 of left-upwards."""
-    return _toward(m, 5)
+    return float(m.sectors[5])
 
 
 @_feature("shape")
 def _toward_up(m: Measures) -> float:
     """Share of L drawn within pi/8 of upwards."""
-    return _toward(m, 6)
+    return float(m.sectors[6])
 
 
 @_feature("shape")
 def _toward_right_up(m: Measures) -> float:
     """Share of L drawn within pi/8 of right-upwards."""
-    return _toward(m, 7)
+    return float(m.sectors[7])
 
 
 @_feature("shape", "ln rad/R")
@@ -381,8 +395,8 @@ def _log_curvature(m: Measures) -> float:
 
 @_feature("shape")
 def _handedness(m: Measures) -> float:
-    """Clockwise (1) or anticlockwise (-1), sum turn / sum |turn|."""
-    return _ratio(float(m.turn.sum()), float(np.abs(m.turn).sum()))
+    """Clockwise (1) or anticlockwise (-1), sum turn / (sum |turn| + 0.001 rad)."""
+    return float(m.turn.sum() / (np.abs(m.turn).sum() + _FLOOR))
 
 
 @_feature("shape", "ln rad")
@@ -394,13 +408,13 @@ def _log_median_turn(m: Measures) -> float:
 @_feature("shape")
 def _log_reversals_x(m: Measures) -> float:
     """Turning points to the side, ln(1 + sign changes of vx), rows at rest left out."""
-    return float(np.log1p(_reversals(m.vx, _REST * float(m.v.mean()))))
+    return float(np.log1p(_reversals(m.vx, _REST * m.mean_speed)))
 
 
 @_feature("shape")
 def _log_reversals_y(m: Measures) -> float:
     """Turning points in height, ln(1 + sign changes of vy), rows at rest left out."""
-    return float(np.log1p(_reversals(m.vy, _REST * float(m.v.mean()))))
+    return float(np.log1p(_reversals(m.vy, _REST * m.mean_speed)))
 
 
 # Speed.
@@ -409,7 +423,7 @@ def _log_reversals_y(m: Measures) -> float:
 @_feature("speed", "ln R/s")
 def _log_mean_speed(m: Measures) -> float:
     """Mean speed, ln(mean v)."""
-    return _log(float(m.v.mean()))
+    return _log(m.mean_speed)
 
 
 @_feature("speed", "ln R/s")
@@ -439,19 +453,19 @@ def _log_max_speed_y(m: Measures) -> float:
 @_feature("speed")
 def _log_peak_speed(m: Measures) -> float:
     """Highest speed against the mean, ln(max v / mean v)."""
-    return _log(_ratio(float(m.v.max()), float(m.v.mean())))
+    return _log(_ratio(float(m.v.max()), m.mean_speed))
 
 
 @_feature("speed")
 def _log_speed_variation(m: Measures) -> float:
     """Unevenness of speed, ln(sd v / mean v)."""
-    return _log(_ratio(float(m.v.std()), float(m.v.mean())))
+    return _log(_ratio(float(m.v.std()), m.mean_speed))
 
 
 @_feature("speed")
 def _slow_share(m: Measures) -> float:
     """Share of rows slower than 0.2 of the mean speed."""
-    return float((m.v < _SLOW * m.v.mean()).mean())
+    return float((m.v < _SLOW * m.mean_speed).mean())
 
 
 @_feature("speed", "ln R/s^2")
@@ -474,20 +488,20 @@ def _log_mean_jerk(m: Measures) -> float:
 
 @_feature("speed", "ln 1/s")
 def _log_tremor(m: Measures) -> float:
-    """Jerk against acceleration, ln(mean jerk / mean a): high where a hand hesitates or copies."""
-    return _log(_ratio(float(m.jerk.mean()), float(m.a.mean())))
+    """Jerk against acceleration, ln(mean jerk / (mean a + 0.001)): high where a hand hesitates or copies."""
+    return _log(float(m.jerk.mean()) / (float(m.a.mean()) + _FLOOR))
 
 
 @_feature("speed")
 def _rightward_share(m: Measures) -> float:
     """Share of rows that move to the right."""
-    return float((m.vx > _REST * m.v.mean()).mean())
+    return float((m.vx > _REST * m.mean_speed).mean())
 
 
 @_feature("speed")
 def _downward_share(m: Measures) -> float:
     """Share of rows that move downwards."""
-    return float((m.vy > _REST * m.v.mean()).mean())
+    return float((m.vy > _REST * m.mean_speed).mean())
 
 
 @_feature("speed")
@@ -556,7 +570,7 @@ def _pressure_downward(m: Measures) -> float:
 @_feature("pressure")
 def _pressure_peak(m: Measures) -> float:
     """When it presses hardest, row of max p / (n - 1) [0..1]."""
-    return _ratio(float(np.argmax(m.p)), m.n - 1)
+    return _ratio(float(_peak(m.p)), m.n - 1)
 
 
 # Rhythm.
@@ -619,7 +633,7 @@ def _last_stroke(m: Measures) -> float:
 @_feature("rhythm", "ln 1/s")
 def _log_beat(m: Measures) -> float:
     """Strokes of the hand per second: sign changes of vy per second of contact, ln."""
-    return _log(_reversals(m.vy, _REST * float(m.v.mean())) / m.contact)
+    return _log(_reversals(m.vy, _REST * m.mean_speed) / m.contact)
 
 
 @_feature("rhythm")
@@ -634,7 +648,7 @@ def _half_way(m: Measures) -> float:
 @_feature("rhythm")
 def _speed_peak(m: Measures) -> float:
     """When it is fastest, as a share of T."""
-    return _ratio(float(m.ink.t[int(np.argmax(m.v))]), m.total)
+    return _ratio(float(m.ink.t[_peak(m.v)]), m.total)
 
 
 FEATURES: Final[tuple[GlobalFeature, ...]] = tuple(_registered)

@@ -11,8 +11,12 @@ from penlatch.cli import main
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
+    secret = tmp_path / "secret"
+    secret.write_text("hush")
     path = tmp_path / "penlatch.toml"
-    path.write_text('[terminal]\nname = "door"\n[mqtt]\nhost = "broker"\npassword_file = "/etc/secret"\n')
+    path.write_text(
+        f'[terminal]\nname = "door"\n[mqtt]\nhost = "broker"\nusername = "door"\npassword_file = "{secret}"\n'
+    )
     return path
 
 
@@ -36,8 +40,8 @@ def test_an_unknown_key_is_named(file: Path) -> None:
     told = json.loads(result.stdout)
     assert told["ok"] is False
     assert told["file"] == str(file)
-    assert told["key"] == "verify"
-    assert "treshold" in told["problem"]
+    assert told["key"] == "verify.treshold"
+    assert told["problem"]
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -52,8 +56,9 @@ def test_show_tells_defaults_too(file: Path) -> None:
     told = json.loads(result.stdout)
     assert told["terminal"]["name"] == "door"
     assert told["mqtt"]["port"] == 1883
-    assert told["mqtt"]["password_file"] == "/etc/secret"
+    assert told["mqtt"]["password_file"] == str(file.with_name("secret"))
     assert told["verify"]["threshold"] == 0.5
+    assert "hush" not in result.output
 
 
 def test_show_as_json_is_one_line(file: Path) -> None:

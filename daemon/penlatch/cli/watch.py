@@ -77,7 +77,7 @@ def _line(name: str, part: Part) -> str:
     return f"{name:<10}{'ok' if part.ok else 'FAULT':<7}{part.detail}".rstrip()
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     minutes, hours, days = int(seconds // 60) % 60, int(seconds // 3600) % 24, int(seconds // 86_400)
     parts = ((days, "d"), (hours, "h"), (minutes, "min"))
     return " ".join(f"{value} {unit}" for value, unit in parts if value) or f"{seconds:.0f} s"
@@ -87,7 +87,7 @@ def health_lines(health: Health) -> list[str]:
     """Say in lines how the terminal is."""
     doing = "waits for a request" if health.action is Action.IDLE else f"busy: {health.action}"
     return [
-        f"{'penlatch':<10}{'ok' if health.ok else 'FAULT':<7}{doing}; up {_duration(health.uptime_s)}",
+        f"{'penlatch':<10}{'ok' if health.ok else 'FAULT':<7}{doing}; up {duration(health.uptime_s)}",
         _line("pen", health.pen),
         _line("models", health.models),
         _line("database", health.store),

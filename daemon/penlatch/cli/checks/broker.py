@@ -38,8 +38,8 @@ def reachable(config: Config, health: Health | None) -> Finding:
 
 def _connect(config: Mqtt) -> str | None:
     """Connect and disconnect; return what went wrong, None where nothing did."""
-    from paho.mqtt.client import CallbackAPIVersion, Client  # noqa: PLC0415 - needless where the daemon is asked
-    from paho.mqtt.enums import MQTTProtocolVersion  # noqa: PLC0415 - likewise
+    from paho.mqtt.client import Client  # noqa: PLC0415 - needless where the daemon is asked
+    from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion  # noqa: PLC0415 - likewise
 
     from penlatch.report.credentials import read_password, tls_context  # noqa: PLC0415 - likewise
 

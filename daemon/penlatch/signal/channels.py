@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from penlatch.signal.preprocess import Ink, clean, unit_square
+from penlatch.signal.preprocess import CLOCK_HZ, Ink, clean, unit_square
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,6 +30,9 @@ DTW_ROWS: Final = 512
 
 _SLOW: Final = 0.1
 """Share of the mean speed that is added before a logarithm or a division, so that a resting pen has no outliers."""
+
+_ROUNDING: Final = 1e-9
+"""What varies by less than this share of its magnitude is constant."""
 
 
 class _View(NamedTuple):
@@ -197,7 +200,7 @@ def dtw_channels(signature: Trace | Ink) -> NDArray[np.float64]:
     """Compute the five channels of plain time warping: x, y, dx, dy, p.
 
     Each is normalised to mean 0 and standard deviation 1 over the signature, or 0 throughout where it is constant
-    (pressure of a pen that has none). dx and dy are per-row differences within strokes.
+    (pressure of a pen that has none). dx and dy are slopes within strokes: across a pen-up they would tell of the jump.
 
     Returns:
         float64 [n, 5], finite, n <= DTW_ROWS.
@@ -211,6 +214,6 @@ def dtw_channels(signature: Trace | Ink) -> NDArray[np.float64]:
         columns = np.stack([_stretch(column, DTW_ROWS) for column in columns.T], axis=1)
     centred: NDArray[np.float64] = columns - columns.mean(axis=0)
     deviation: NDArray[np.float64] = centred.std(axis=0)
-    reach = np.abs(columns).max(axis=0)
-    varies = deviation > 1e-9 * reach
-    return np.divide(centred, deviation, out=np.zeros_like(centred), where=varies)
+    far = max(np.abs(ink.x).max(), np.abs(ink.y).max())
+    rounding = _ROUNDING * np.array([far, far, far * CLOCK_HZ, far * CLOCK_HZ, 1.0])
+    return np.divide(centred, deviation, out=np.zeros_like(centred), where=deviation > rounding)

@@ -39,7 +39,7 @@ _REST: Final = 0.02
 _SLOW: Final = 0.2
 """A row slower than this share of the mean speed is slow."""
 _FLOOR: Final = 1e-3
-"""Added before a logarithm or to a divisor, in the quantity's own unit, so that nothing is infinite: 1 um, 1 ms, 0.1 %."""
+"""Added before a logarithm or to a divisor, in the quantity's own unit: 1 um, 1 ms, 0.1 %. Nothing is infinite."""
 _THIN: Final = 1e-6
 """Variance below which a signature has no extent to speak of on an axis [R^2]."""
 _ROUNDING: Final = 1e-9

@@ -54,3 +54,13 @@ def test_it_fits_the_space_and_fills_one_side_of_it(seed: int, columns: int, row
 @pytest.mark.parametrize("trace", [line([5.0], [5.0]), line([5.0] * 4, [1.0, 2.0, 3.0, 4.0])])
 def test_a_point_and_an_upright_line_can_be_drawn(trace: Trace) -> None:
     assert "".join(draw(trace)).strip()
+
+
+def test_it_grows_to_the_whole_while_it_is_written() -> None:
+    trace = Writer(1).genuine(np.random.default_rng(1))
+    dots = [
+        sum(ord(character).bit_count() for text in draw(trace, until_s=moment) for character in text.replace(" ", ""))
+        for moment in np.linspace(0.0, trace.duration, 8)
+    ]
+    assert dots == sorted(dots)
+    assert draw(trace, until_s=trace.duration) == draw(trace)

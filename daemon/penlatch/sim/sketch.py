@@ -20,11 +20,13 @@ _STEP_DOTS = 0.4
 """Distance of the points that make up a drawn line [dots]."""
 
 
-def draw(trace: Trace, *, columns: int = 40, rows: int = 8, braille: bool = True) -> list[str]:
+def draw(
+    trace: Trace, *, columns: int = 40, rows: int = 8, braille: bool = True, until_s: float | None = None
+) -> list[str]:
     """Return the ink of `trace` as `rows` lines of exactly `columns` characters, as large as fits, centred.
 
     A braille character has two by four dots, about square on a terminal; without `braille` there is one `*` for each
-    character that holds ink.
+    character that holds ink. With `until_s` only what was written until then is drawn, where the whole will stand.
     """
     width, height = columns * DOTS_WIDE, rows * DOTS_HIGH
     ink = trace.down
@@ -34,7 +36,11 @@ def draw(trace: Trace, *, columns: int = 40, rows: int = 8, braille: bool = True
     x = (trace.x - left) * scale + (width - 1 - extent_x * scale) / 2
     y = (trace.y - top) * scale + (height - 1 - extent_y * scale) / 2
     dots = np.zeros((height, width), dtype=np.bool_)
-    for stroke in trace.strokes():
+    written = len(trace) if until_s is None else int(np.searchsorted(trace.t, until_s, side="right"))
+    for whole in trace.strokes():
+        stroke = slice(whole.start, min(whole.stop, written))
+        if stroke.start >= stroke.stop:
+            break
         along = np.concatenate(([0.0], np.cumsum(np.hypot(np.diff(x[stroke]), np.diff(y[stroke])))))
         steps = np.append(np.arange(0.0, along[-1], _STEP_DOTS), along[-1])
         dots[

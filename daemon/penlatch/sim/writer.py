@@ -37,6 +37,12 @@ class Writer:
         self.plan, self.hand, self.program = _sized(_styled(invent(rng), rng), Hand.born(rng), rng)
         """The plan is in mm; the program is what the writer's own hand has made of it."""
 
+    @property
+    def usual_s(self) -> float:
+        """How long this writer usually takes to sign [s]."""
+        impulses = self.program.strokes.impulses
+        return float(impulses.end.max() - impulses.start[0])
+
     def genuine(self, rng: np.random.Generator) -> Trace:
         """Sign once."""
         program = self.program.drifted(**_sitting(rng))

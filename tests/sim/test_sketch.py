@@ -64,3 +64,8 @@ def test_it_grows_to_the_whole_while_it_is_written() -> None:
     ]
     assert dots == sorted(dots)
     assert draw(trace, until_s=trace.duration) == draw(trace)
+
+
+def test_a_touch_is_not_blown_up() -> None:
+    dash = draw(line([0.0, 3.0], [0.0, 0.0]), columns=40, rows=1, zoom=2.0)[0]
+    assert len(dash.strip()) <= 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,18 +22,25 @@ _STEP_DOTS = 0.4
 
 
 def draw(
-    trace: Trace, *, columns: int = 40, rows: int = 8, braille: bool = True, until_s: float | None = None
+    trace: Trace,
+    *,
+    columns: int = 40,
+    rows: int = 8,
+    zoom: float = math.inf,
+    braille: bool = True,
+    until_s: float | None = None,
 ) -> list[str]:
     """Return the ink of `trace` as `rows` lines of exactly `columns` characters, as large as fits, centred.
 
-    A braille character has two by four dots, about square on a terminal; without `braille` there is one `*` for each
-    character that holds ink. With `until_s` only what was written until then is drawn, where the whole will stand.
+    It is drawn with no more than `zoom` dots per unit of length, lest a mere touch look like a sweep. A braille
+    character has two by four dots, about square on a terminal; without `braille` there is one `*` for each character
+    that holds ink. With `until_s` only what was written until then is drawn, where the whole will stand.
     """
     width, height = columns * DOTS_WIDE, rows * DOTS_HIGH
     ink = trace.down
     left, top = trace.x[ink].min(), trace.y[ink].min()
     extent_x, extent_y = np.ptp(trace.x[ink]), np.ptp(trace.y[ink])
-    scale = min((width - 1) / max(extent_x, 1e-9), (height - 1) / max(extent_y, 1e-9))
+    scale = min((width - 1) / max(extent_x, 1e-9), (height - 1) / max(extent_y, 1e-9), zoom)
     x = (trace.x - left) * scale + (width - 1 - extent_x * scale) / 2
     y = (trace.y - top) * scale + (height - 1 - extent_y * scale) / 2
     dots = np.zeros((height, width), dtype=np.bool_)

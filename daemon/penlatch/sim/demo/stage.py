@@ -26,6 +26,8 @@ _NARROWEST, _WIDEST = 20, 44
 """Columns of a sketch."""
 _TEXT_COLUMNS = 52
 """What a decision needs beside its sketch."""
+_DOTS_PER_MM = 2.0
+"""Largest scale of a sketch."""
 _FRAME_S = 0.08
 """Time between two pictures of a pen that writes [s]."""
 _GAUGE_CELLS = 24
@@ -100,7 +102,7 @@ class Stage:
         return click.style(bar[:at], fg=colour) + "|" + click.style(bar[at:], fg=colour)
 
     def _sketch(self, trace: Trace, until_s: float | None) -> list[str]:
-        return draw(trace, columns=self._columns, rows=_ROWS, braille=self._braille, until_s=until_s)
+        return draw(trace, columns=self._columns, rows=_ROWS, zoom=_DOTS_PER_MM, braille=self._braille, until_s=until_s)
 
     def _picture(self, lines: list[str]) -> None:
         for line in lines:

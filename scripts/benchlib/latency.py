@@ -12,9 +12,8 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from benchlib.figures import Figure
-from benchlib.people import signatures
+from benchlib.people import REFERENCES, signatures
 from benchlib.processes import mosquitto, workplace
-from benchlib.session import REFERENCES
 from penlatch.verify.verifier import Verifier
 
 if TYPE_CHECKING:

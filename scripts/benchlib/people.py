@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 WRITER = 7
 """Seed of the person who signs."""
+REFERENCES = 5
+"""Signatures of the enrolment."""
 
 
 def signatures(references: int, queries: int) -> tuple[list[Trace], list[Trace]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from penlatch.control.client import Client
 
-from benchlib.people import signatures
+from benchlib.people import REFERENCES, signatures
 from benchlib.processes import Daemon, mosquitto, workplace
 from benchlib.tap import Tap
 from benchlib.terminal import plugged_in, write_config
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from penlatch.ink import Trace
     from penlatch.messages import Event
 
-REFERENCES = 5
+
 WARM_UP = 3
 """Verifications before the first that counts: caches of the processor, the allocator, the database."""
 

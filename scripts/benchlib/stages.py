@@ -13,9 +13,8 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from benchlib.figures import Figure
-from benchlib.people import frames_of, signatures
+from benchlib.people import REFERENCES, frames_of, signatures
 from benchlib.processes import mosquitto, workplace
-from benchlib.session import REFERENCES
 from benchlib.terminal import IDLE_S, NAME
 from penlatch.capture.segmenter import Segmenter, Signature
 from penlatch.config import Segment

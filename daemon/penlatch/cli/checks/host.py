@@ -23,12 +23,12 @@ def clock() -> Finding:
     remedy = "let systemd-timesyncd or chrony keep it: timedatectl set-ntp true"
     if time.time() < BUILT:
         return Finding.fail("clock", f"it says {now}, which is before penlatch was made", remedy=remedy)
-    if _kernel_clock_state() == TIME_ERROR:
+    if kernel_clock_state() == TIME_ERROR:
         return Finding.warn("clock", f"{now}, but nothing keeps it right", remedy=remedy)
     return Finding.ok("clock", now)
 
 
-def _kernel_clock_state() -> int:
+def kernel_clock_state() -> int:
     """Return the state of the kernel's clock as adjtimex(2) tells it, -1 where it may not be asked."""
     room = ctypes.create_string_buffer(512)  # struct timex of every architecture fits; modes = 0 changes nothing
     return int(ctypes.CDLL(None).adjtimex(room))

@@ -13,9 +13,9 @@ sys.path.append(str(Path(__file__).parent))
 from support.broker import Mosquitto, mosquitto_program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    MakeBroker = Callable[..., Mosquitto]
+    from support.fixtures import MakeBroker
 
 
 @pytest.fixture

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.broker import PATIENCE_S, TERMINAL
-from support.outboxes import BOOT, MemoryOutbox
 
 from penlatch.config import Mqtt
 from penlatch.messages import Response
 from penlatch.report.publisher import Publisher
+from support.broker import TERMINAL
+from support.outboxes import BOOT, MemoryOutbox
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from penlatch.messages import Request, Verb
-
-    Launch = Callable[..., Publisher]
+    from support.fixtures import Launch
 
 
 async def answer_ok(_verb: Verb, request: Request) -> AsyncIterator[Response]:
     """Handle every request by saying ok."""
     yield Response(status="ok", transaction=request.transaction)
-
-
-async def eventually(condition: Callable[[], object]) -> None:
-    """Wait until `condition` holds, however slow the machine."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from support.broker import PATIENCE_S, Observer
-from support.outboxes import BOOT, MemoryOutbox, decision
-
 from penlatch.messages import Action, Health, Info, Part
+from support.broker import Observer
+from support.outboxes import BOOT, MemoryOutbox, decision
+from support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from support.broker import Mosquitto
-
-    from .conftest import Launch
+    from support.fixtures import Launch
 
 FINE = Part(ok=True)
 

@@ -6,16 +6,19 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -24,9 +27,6 @@ if TYPE_CHECKING:
     from paho.mqtt.properties import Properties
 
     from support.certificates import Pair
-
-PATIENCE_S = 20.0
-"""How long a test waits for what must come; far longer than it takes, so that a slow machine fails nothing [s]."""
 
 TERMINAL = ("terminal", "open sesame")
 """User and password of the daemon."""
@@ -95,15 +95,20 @@ class Mosquitto:
             self._process.wait(PATIENCE_S)
             self._process = None
 
+    def reload(self) -> None:
+        """Have it read its ACL and its passwords anew."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
+
     def pause(self) -> None:
         """Freeze it: sockets stay open, nothing is answered."""
         assert self._process is not None
-        self._process.send_signal(19)
+        self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Thaw it."""
         assert self._process is not None
-        self._process.send_signal(18)
+        self._process.send_signal(signal.SIGCONT)
 
     def _configure(self) -> Path:
         passwords = self.folder / "passwords"
@@ -173,7 +178,7 @@ class Observer:
         self._client.on_subscribe = lambda *_: self._loop.call_soon_threadsafe(self._subscribed.set)
         self._client.on_message = self._on_message
 
-    async def __aenter__(self) -> Observer:
+    async def __aenter__(self) -> Self:
         self._client.connect_async("127.0.0.1", self._port)
         self._client.loop_start()
         await self.subscribed()

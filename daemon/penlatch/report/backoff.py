@@ -6,8 +6,8 @@ import random
 
 FIRST_S = 0.25
 """The wait after the first failure [s]: a broker that restarts is back sooner than a person lifts the next pen."""
-LONGEST_S = 30.0
-"""No wait is longer [s]."""
+LONGEST_S = 10.0
+"""No wait is longer [s]: somebody may stand at the door when the broker is back."""
 
 
 class Backoff:

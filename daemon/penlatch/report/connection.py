@@ -39,8 +39,8 @@ log = logging.getLogger(__name__)
 
 IN_FLIGHT = 20
 """Publishes that may wait for their PUBACK at a time, unless the broker's Receive Maximum allows fewer."""
-CONNACK_TIMEOUT_S = 5.0
-"""How long a broker may think about a CONNECT [s]."""
+CONNACK_TIMEOUT_S = 3.0
+"""How long a broker may think about a CONNECT, unless told otherwise [s]."""
 ACK_TIMEOUT_S = 15.0
 """A broker that leaves a publish unacknowledged for so long is given up [s]: the line is dead, or the broker is."""
 CLOSE_TIMEOUT_S = 1.0
@@ -66,11 +66,20 @@ class Connection:
     """One connection to the broker. Make it, `open` it once, use it until `ended`."""
 
     def __init__(
-        self, config: Mqtt, *, client_id: str, version: Version, will: Will, receive: Callable[[Incoming], None]
+        self,
+        config: Mqtt,
+        *,
+        client_id: str,
+        version: Version,
+        will: Will,
+        receive: Callable[[Incoming], None],
+        connack_timeout_s: float | None = None,
     ) -> None:
+        """Prepare; `receive` is called on the loop with every message, after `open`."""
         self._config = config
         self._version = version
         self._receive = receive
+        self._connack_timeout_s = connack_timeout_s or CONNACK_TIMEOUT_S
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[Ending] = self._loop.create_future()
         """Resolved once, after every delivery of this connection is."""
@@ -211,8 +220,9 @@ class Connection:
 
     def _socket_open(self) -> None:
         self._has_socket = True
-        silent = Ending(End.UNANSWERED, f"no answer to CONNECT within {CONNACK_TIMEOUT_S:g} s")
-        self._connack_timer = self._loop.call_later(CONNACK_TIMEOUT_S, self.abort, silent)
+        limit_s = self._connack_timeout_s
+        silent = Ending(End.SILENT, f"no answer to CONNECT within {limit_s:g} s")
+        self._connack_timer = self._loop.call_later(limit_s, self.abort, silent)
 
     def _connack(self, code: ReasonCode, properties: Properties) -> None:
         if self._connack_timer is not None:
@@ -231,7 +241,7 @@ class Connection:
     def _disconnected(self, code: ReasonCode, properties: Properties) -> None:
         reason = _text(code, properties)
         if code.value == _SESSION_TAKEN_OVER:
-            reason += ": another client came with our client id; is this terminal's name used twice?"
+            reason += ": is this terminal's name used twice?"
         self._note(Ending(End.LOST, reason))
 
     def _acknowledged(self, mid: int, codes: list[ReasonCode], properties: Properties) -> None:
@@ -248,7 +258,7 @@ class Connection:
 
     def _thread_finished(self, problem: str) -> None:
         if self._accepted:
-            self._note(Ending(End.LOST, problem))
+            self._note(Ending(End.LOST, problem or "closed by the broker"))
         elif self._has_socket:
             self._note(Ending(End.UNANSWERED, problem or "closed without an answer to CONNECT"))
         else:

@@ -1,17 +1,19 @@
-"""Which version of MQTT to speak: 5, or 3.1.1 where the broker speaks no other."""
+"""Which version of MQTT to speak: 5, or 3.1.1 where the broker speaks no other.
+
+A broker of 3.1.1 should answer a CONNECT of version 5 with "unsupported protocol version" (MQTT 3.1.1, 3.1.2.2). Some
+only close, or misread it and wait for more. So does a broker that is just starting, and that must not cost version 5,
+which alone tells a refused publish from a taken one. Silence is therefore followed only for a try: once the broker has
+shown, in 3.1.1, that it is awake, it is asked once more in version 5, and what it does then is remembered.
+"""
 
 from __future__ import annotations
 
 from paho.mqtt.enums import MQTTProtocolVersion as Version
 
-SILENCES = 2
-"""Attempts that a broker may leave without a CONNACK before the other version is tried.
+CLOSES = 2
+"""So many connections closed without a CONNACK count as silence."""
 
-MQTT 3.1.1 (3.1.2.2) asks for a CONNACK that says so, yet some brokers just close. One that is restarting closes as
-well, and must not cost version 5, which alone tells a refused publish from a taken one.
-"""
-
-NAMES = {Version.MQTTv5: "MQTT 5", Version.MQTTv311: "MQTT 3.1.1"}
+_NAMES = {Version.MQTTv5: "MQTT 5", Version.MQTTv311: "MQTT 3.1.1"}
 
 
 class Negotiation:
@@ -20,37 +22,56 @@ class Negotiation:
     def __init__(self) -> None:
         self.version = Version.MQTTv5
         """What the next CONNECT speaks."""
+        self.confirming = False
+        """Whether a broker known to be awake is asked once more in version 5."""
         self._settled = False
-        self._silences = 0
+        self._guessed = False
+        """Version 5 was left because of silence alone."""
+        self._closes = 0
 
     def __str__(self) -> str:
-        return NAMES[self.version]
+        return _NAMES[self.version]
 
     @property
     def stepped_down(self) -> bool:
         """Whether version 5 was given up."""
         return self.version is Version.MQTTv311
 
-    def accepted(self) -> None:
-        """Note a CONNACK of success: this version is kept, whatever silence follows."""
+    def answered(self) -> bool:
+        """Note a CONNACK in this version, whatever it says; return False where version 5 is to be asked once more."""
+        self._closes = 0
+        self.confirming = self._guessed
+        if self._guessed:
+            self._switch_to(Version.MQTTv5)
+            return False
         self._settled = True
-        self._silences = 0
+        return True
 
     def unsupported(self) -> bool:
         """Note a CONNACK `unsupported protocol version`; return whether the other version is worth a try at once."""
-        stepping_down = self.version is Version.MQTTv5
-        self._switch()
+        stepping_down = not self.stepped_down
+        self._switch_to(Version.MQTTv311 if stepping_down else Version.MQTTv5)
         return stepping_down
 
-    def unanswered(self) -> None:
-        """Note that the broker closed, or said nothing, before a CONNACK."""
-        if self._settled:
-            return
-        self._silences += 1
-        if self._silences >= SILENCES:
-            self._switch()
+    def closed(self) -> bool:
+        """Note that the broker closed without a CONNACK; return as `silent` does."""
+        self._closes += 1
+        return self.silent() if self._closes >= CLOSES or self.confirming else False
 
-    def _switch(self) -> None:
-        self.version = Version.MQTTv311 if self.version is Version.MQTTv5 else Version.MQTTv5
+    def silent(self) -> bool:
+        """Note that no CONNACK came in time; return whether the other version is worth a try at once."""
+        if self.confirming:
+            self._switch_to(Version.MQTTv311)
+            return True
+        if not self._settled:
+            stepping_down = not self.stepped_down
+            self._switch_to(Version.MQTTv311 if stepping_down else Version.MQTTv5)
+            self._guessed = stepping_down
+        return False
+
+    def _switch_to(self, version: Version) -> None:
+        self.confirming = self.confirming and version is Version.MQTTv5
+        self.version = version
         self._settled = False
-        self._silences = 0
+        self._guessed = False
+        self._closes = 0

@@ -39,6 +39,10 @@ FAREWELL_TIMEOUT_S = 2.0
 """How long a stop waits for the broker to take the farewell, and with it what is still on the way [s]."""
 STABLE_S = 10.0
 """A connection that lasted so long was a good one: the next try comes soon again [s]."""
+CONFIRM_TIMEOUT_S = 1.0
+"""How long a broker that has just answered in MQTT 3.1.1 may think about version 5 [s]."""
+RIVALRY = 3
+"""So many accepted connections in a row that did not last look like another client that uses our name."""
 
 
 class Publisher:
@@ -72,6 +76,7 @@ class Publisher:
         self._backoff = Backoff()
         self._connection: Connection | None = None
         self._connections = 0
+        self._short_lived = 0
         self._link_error = ""
         self._problems: dict[str, str] = {}
         """By subject: what works badly although the connection stands."""
@@ -146,10 +151,8 @@ class Publisher:
             ending = await self._connect_once()
             if self._stopping.is_set():
                 break
-            at_once = self._learn(ending)
-            if asyncio.get_running_loop().time() - since > STABLE_S and ending.end is End.LOST:
-                self._backoff.reset()
-            if not at_once:
+            lasted_s = asyncio.get_running_loop().time() - since
+            if not self._learn(ending, lasted_s):
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), self._backoff.next())
 
@@ -161,6 +164,7 @@ class Publisher:
             version=self._negotiation.version,
             will=Will(self._topics.state, self._state("lost", self._connections + 1)),
             receive=self._receive,
+            connack_timeout_s=CONFIRM_TIMEOUT_S if self._negotiation.confirming else None,
         )
         opening = asyncio.create_task(connection.open())
         await self._until_stopped_or(opening)
@@ -168,7 +172,10 @@ class Publisher:
             opening.cancel()
             connection.abort(Ending(End.CLOSED))
         elif opening.result():
-            await self._live_on(connection)
+            if self._negotiation.answered():
+                await self._live_on(connection)
+            else:
+                await connection.close()
         return await connection.ended
 
     async def _live_on(self, connection: Connection) -> None:
@@ -177,7 +184,6 @@ class Publisher:
         self._connection = connection
         self._link_error = ""
         self._problems.clear()
-        self._negotiation.accepted()
         log.info("connected to the broker %s:%d, %s", self._config.host, self._config.port, self._negotiation)
 
         subscription = connection.subscribe(self._topics.requests)
@@ -205,23 +211,39 @@ class Publisher:
         await asyncio.wait({farewell}, timeout=FAREWELL_TIMEOUT_S)
         await connection.close()
 
-    def _learn(self, ending: Ending) -> bool:
-        """Remember why a connection ended; return whether another version of MQTT is to be tried at once."""
-        at_once = False
+    def _learn(self, ending: Ending, lasted_s: float) -> bool:
+        """Remember why a connection ended; return whether to connect again at once, in another version of MQTT."""
+        self._connection = None
+        if ending.end is End.CLOSED:
+            return True
         version = str(self._negotiation)
-        if ending.end is End.UNSUPPORTED:
-            at_once = self._negotiation.unsupported()
-        elif ending.end is End.UNANSWERED:
-            self._negotiation.unanswered()
+        at_once = self._adapt(ending.end)
         if version != str(self._negotiation):
             log.info("the broker does not seem to speak %s, trying %s", version, self._negotiation)
-        self._link_error = (
-            f"{_WHAT_HAPPENED[ending.end]}: {ending.reason}" if ending.reason else _WHAT_HAPPENED[ending.end]
-        )
+        self._link_error = ": ".join(filter(None, (_WHAT_HAPPENED[ending.end], ending.reason)))
+        if ending.end is End.LOST:
+            if lasted_s > STABLE_S:
+                self._backoff.reset()
+            self._short_lived = 0 if lasted_s > STABLE_S else self._short_lived + 1
+            if self._short_lived >= RIVALRY:
+                self._link_error += " again and again: is this terminal's name used twice?"
         log.warning("broker %s:%d: %s", self._config.host, self._config.port, self._link_error)
-        self._connection = None
         self._changed()
         return at_once
+
+    def _adapt(self, end: End) -> bool:
+        """Draw the conclusions for the version of MQTT; return whether to connect again at once."""
+        match end:
+            case End.UNSUPPORTED:
+                return self._negotiation.unsupported()
+            case End.UNANSWERED:
+                return self._negotiation.closed()
+            case End.SILENT:
+                return self._negotiation.silent()
+            case End.REFUSED:
+                return not self._negotiation.answered()
+            case _:
+                return False
 
     def _receive(self, message: Incoming) -> None:
         if not self._stopping.is_set():
@@ -277,10 +299,10 @@ class Publisher:
 _WHAT_HAPPENED = {
     End.UNREACHABLE: "cannot be reached",
     End.UNANSWERED: "does not answer as a broker",
+    End.SILENT: "does not answer",
     End.UNSUPPORTED: "does not speak our version of MQTT",
     End.REFUSED: "refused the connection",
     End.LOST: "connection lost",
-    End.CLOSED: "disconnected",
 }
 
 

@@ -1,0 +1,214 @@
+"""Requests over a real Mosquitto: who asks rightly is answered, who asks wrongly is told what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from penlatch.errors import RequestError
+from penlatch.messages import Action, Armed, Response
+from penlatch.report.requests import CONCURRENT, LARGEST_REQUEST
+from support.broker import Observer
+from support.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from penlatch.messages import Request, Verb
+    from support.broker import Mosquitto
+    from support.fixtures import Launch
+
+
+class Terminal:
+    """Handles requests: notes them, and lets `verify` wait until it is cancelled."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Verb, Request]] = []
+        self.cancelled = 0
+        self._done = asyncio.Event()
+
+    async def handle(self, verb: Verb, request: Request) -> AsyncIterator[Response]:
+        self.asked.append((verb, request))
+        if verb == "verify":
+            armed = Armed(action=Action.VERIFY, user=request.user, attempt=1, timeout_s=30)
+            yield Response(status="progress", data=armed)
+            try:
+                await self._done.wait()
+            except asyncio.CancelledError:
+                self.cancelled += 1
+                raise
+        elif verb == "cancel":
+            self._done.set()
+        elif verb == "identify":
+            raise RequestError(code="busy", problem="somebody signs")
+        elif verb == "enroll":
+            raise ZeroDivisionError("coordinates 12 34")
+        elif verb == "list_users":
+            return
+        yield Response(status="ok")
+
+
+VERBS = ("verify", "identify", "cancel", "enroll", "list_users", "status")
+
+
+@pytest.fixture
+def terminal() -> Terminal:
+    return Terminal()
+
+
+async def ask(
+    broker: Mosquitto, launch: Launch, terminal: Terminal, verb: str, payload: bytes | str, **more: Any
+) -> Any:
+    """Send one request to a new publisher; return the body of the first response."""
+    publisher = launch(broker.port, handle=terminal.handle, **({"requests": VERBS} | more))
+    await publisher.start()
+    async with Observer(broker.port) as observer:
+        await observer.next("penlatch/door/state")
+        observer.publish(f"penlatch/door/request/{verb}", payload)
+        return (await observer.next(f"penlatch/door/response/{verb}")).body
+
+
+async def test_a_request_is_handled_and_answered(broker: Mosquitto, launch: Launch, terminal: Terminal) -> None:
+    body = await ask(broker, launch, terminal, "status", '{"transaction": "t1"}')
+    assert (body["status"], body["transaction"], body["code"]) == ("ok", "t1", None)
+    assert [verb for verb, _ in terminal.asked] == ["status"]
+
+
+async def test_an_empty_payload_asks_without_particulars(broker: Mosquitto, launch: Launch, terminal: Terminal) -> None:
+    assert (await ask(broker, launch, terminal, "status", b""))["status"] == "ok"
+
+
+async def test_progress_is_told_and_another_request_may_cancel(
+    broker: Mosquitto, launch: Launch, terminal: Terminal
+) -> None:
+    publisher = launch(broker.port, handle=terminal.handle)
+    await publisher.start()
+    async with Observer(broker.port) as observer:
+        await observer.next("penlatch/door/state")
+        observer.publish("penlatch/door/request/verify", '{"user": "anna", "transaction": "t2"}')
+        armed = (await observer.next("penlatch/door/response/verify")).body
+        observer.publish("penlatch/door/request/cancel", "{}")
+        ended = (await observer.next("penlatch/door/response/verify", after=1)).body
+    assert (armed["status"], armed["transaction"], armed["data"]["kind"]) == ("progress", "t2", "armed")
+    assert (ended["status"], ended["transaction"]) == ("ok", "t2")
+
+
+async def test_stop_cancels_what_is_under_way(broker: Mosquitto, launch: Launch, terminal: Terminal) -> None:
+    publisher = launch(broker.port, handle=terminal.handle)
+    await publisher.start()
+    async with Observer(broker.port) as observer:
+        await observer.next("penlatch/door/state")
+        observer.publish("penlatch/door/request/verify", '{"user": "anna"}')
+        await observer.next("penlatch/door/response/verify")
+        await publisher.stop()
+    assert terminal.cancelled == 1
+
+
+@pytest.mark.parametrize(
+    ("verb", "payload", "code", "told"),
+    [
+        ("status", "{", "bad_request", "no request"),
+        ("status", "[]", "bad_request", "Expected `object`"),
+        ("status", b"\xff\xfe", "bad_request", "no request"),
+        ("verify", '{"user": "anna", "usr": 1}', "bad_request", "usr"),
+        ("verify", '{"user": "../../etc"}', "bad_request", "$.user"),
+        ("enroll", '{"user": "anna", "references": 2}', "bad_request", "$.references"),
+        ("status", " " * (LARGEST_REQUEST + 1), "bad_request", "longer than"),
+        ("open_door", "{}", "bad_request", "there is no request `open_door`"),
+        ("delete_user", '{"user": "anna"}', "not_allowed", "mqtt.requests"),
+        ("identify", "{}", "busy", "somebody signs"),
+        ("enroll", '{"user": "anna"}', "unavailable", "journal"),
+        ("list_users", "{}", "unavailable", "without an answer"),
+    ],
+)
+async def test_a_request_that_cannot_be_met_is_told_why(
+    broker: Mosquitto, launch: Launch, terminal: Terminal, verb: str, payload: bytes | str, code: str, told: str
+) -> None:
+    body = await ask(broker, launch, terminal, verb, payload)
+    assert (body["status"], body["code"]) == ("error", code)
+    assert told in body["error"]
+    assert "12 34" not in body["error"]
+
+
+async def test_the_transaction_of_a_wrong_request_comes_back(
+    broker: Mosquitto, launch: Launch, terminal: Terminal
+) -> None:
+    body = await ask(broker, launch, terminal, "verify", '{"user": 7, "transaction": "t3"}')
+    assert (body["status"], body["transaction"]) == ("error", "t3")
+
+
+async def test_deletion_over_mqtt_is_off_unless_configured(
+    broker: Mosquitto, launch: Launch, terminal: Terminal
+) -> None:
+    body = await ask(broker, launch, terminal, "delete_user", '{"user": "anna"}', requests=("delete_user",))
+    assert body["status"] == "ok"
+
+
+async def test_a_retained_request_is_dropped(
+    broker: Mosquitto, launch: Launch, terminal: Terminal, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Observer(broker.port) as observer:
+        observer.publish("penlatch/door/request/verify", '{"user": "anna"}', retain=True)
+        await observer.next("penlatch/door/request/verify")
+        publisher = launch(broker.port, handle=terminal.handle)
+        await publisher.start()
+        await eventually(lambda: "dropped a retained request" in caplog.text)
+        observer.publish("penlatch/door/request/cancel", "", retain=True)  # retained, though delivered live
+        observer.publish("penlatch/door/request/status", "")
+        await observer.next("penlatch/door/response/status")
+    assert [verb for verb, _ in terminal.asked] == ["status"]
+
+
+async def test_no_more_requests_run_at_a_time_than_the_limit(
+    broker: Mosquitto, launch: Launch, terminal: Terminal
+) -> None:
+    publisher = launch(broker.port, handle=terminal.handle)
+    await publisher.start()
+    async with Observer(broker.port) as observer:
+        await observer.next("penlatch/door/state")
+        for number in range(CONCURRENT + 1):
+            observer.publish("penlatch/door/request/verify", json.dumps({"user": "anna", "transaction": f"{number}"}))
+        await observer.next("penlatch/door/response/verify", after=CONCURRENT)
+        answers = {seen.body["transaction"]: seen.body["code"] for seen in observer.on("penlatch/door/response/verify")}
+    assert answers == {f"{number}": None for number in range(CONCURRENT)} | {f"{CONCURRENT}": "busy"}
+
+
+def reply_to(topic: str) -> Properties:
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho left it untyped
+    properties.ResponseTopic = topic
+    properties.CorrelationData = b"42"
+    return properties
+
+
+async def test_an_mqtt5_response_topic_is_answered_too(broker: Mosquitto, launch: Launch, terminal: Terminal) -> None:
+    publisher = launch(broker.port, handle=terminal.handle)
+    await publisher.start()
+    async with Observer(broker.port) as observer:
+        await observer.next("penlatch/door/state")
+        observer.publish("penlatch/door/request/status", "", properties=reply_to("desk/answers"))
+        usual = await observer.next("penlatch/door/response/status")
+        asked_for = await observer.next("desk/answers")
+    assert usual.payload == asked_for.payload
+    assert asked_for.properties is not None
+    assert asked_for.properties.CorrelationData == b"42"
+
+
+@pytest.mark.parametrize("topic", ["penlatch/door/decision", "penlatch/door/state", "penlatch/gate/request/verify"])
+async def test_no_response_can_be_made_to_pass_for_something_else(
+    broker: Mosquitto, launch: Launch, terminal: Terminal, topic: str
+) -> None:
+    publisher = launch(broker.port, handle=terminal.handle)
+    await publisher.start()
+    async with Observer(broker.port) as observer:
+        await observer.next("penlatch/door/state")
+        before = len(observer.on(topic))
+        observer.publish("penlatch/door/request/status", "", properties=reply_to(topic))
+        await observer.next("penlatch/door/response/status")
+        observer.publish("mark", "")
+        await observer.next("mark")
+        assert len(observer.on(topic)) == before

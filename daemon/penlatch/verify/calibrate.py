@@ -1,0 +1,213 @@
+"""From distances to P(genuine): what every scorer says, measured by the user's own references, in one logistic model.
+
+A distance says nothing by itself: one person's hand is steady, another's is not. So each distance from a query to the
+references is set against the distances between the references, on a logarithmic scale, and each global feature against
+its mean over the references, in standard deviations. With few references their own spread is a poor estimate: it is
+drawn towards that of the population (as one would with a conjugate prior), so that the same formulas serve one
+reference (a first agreement while enrolling) and twelve.
+
+The coefficients are in `models/calibration.json`; `models/training/calibration.py` fits them, on the very functions
+of this module, to people who are not tested.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from penlatch.errors import ModelError
+from penlatch.signal.features import FEATURES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+FORMAT = 1
+"""Version of `calibration.json`; a reader refuses any other."""
+
+PRIOR_PAIRS = 2.0
+"""How many pairs of references the population's spread counts as."""
+PRIOR_REFERENCES = 3.0
+"""How many references the population's deviation of a global feature counts as."""
+MAX_Z = 6.0
+"""Beyond so many standard deviations, further away is no more of a surprise."""
+MAX_TERM = 4.0
+"""The same for a term of the logistic model, in standard deviations over the calibration's people."""
+TOP = 6
+"""How many of the most surprising global features are looked at together."""
+FLOOR = {"bilstm_se": 0.02, "fusion": 1e-3, "dtw": 1e-3}
+"""Added to a scorer's distances before a logarithm: differences below it are noise."""
+
+GROUPS = ("shape", "speed", "pressure", "rhythm", "size")
+
+_GROUP_OF = np.array([GROUPS.index(feature.group) for feature in FEATURES])
+
+
+class Spread(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What distances between references of one person are like, over the population: means of logarithms."""
+
+    mean: float
+    least: float
+    most: float
+
+
+class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What references are like, before any of a person is seen."""
+
+    spread: dict[str, Spread]
+    """By scorer."""
+    deviation: tuple[float, ...]
+    """Standard deviation of each global feature within a person, pooled; in the order of `signal.FEATURES`."""
+
+
+class Logistic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """P = 1 / (1 + exp(-(intercept + sum w (term - mean) / scale))), each summand's fraction clipped to `MAX_TERM`."""
+
+    terms: tuple[str, ...]
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    weight: tuple[float, ...]
+    intercept: float
+
+    def logit(self, terms: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Return ln(P / (1 - P)), float64 [...].
+
+        Args:
+            terms: By name, float64 [...] each; more than are needed may be there.
+        """
+        values = np.stack([terms[name] for name in self.terms], axis=-1)
+        standard = (values - np.array(self.mean)) / np.array(self.scale)
+        return self.intercept + np.asarray(standard.clip(-MAX_TERM, MAX_TERM) @ np.array(self.weight))
+
+
+class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `calibration.json` holds."""
+
+    format: int
+    features: tuple[str, ...]
+    """Names of `signal.FEATURES`, as they were when this was fitted."""
+    population: Population
+    genuine: Logistic
+    """Is this signature genuine? Against skilled forgeries, with 0.5 where both errors are equally frequent."""
+    agreement: Logistic
+    """Is it by the same hand at all? Against other people's signatures, for enrolment."""
+    surprise: dict[str, float]
+    """By group of features: the disagreement (see `disagreements`) that one genuine signature in twenty exceeds."""
+
+    @classmethod
+    def from_bytes(cls, content: bytes, *, path: Path | str) -> Calibration:
+        """Read and check `calibration.json`.
+
+        Raises:
+            ModelError: if it is damaged, of another format, or made for other features.
+        """
+        try:
+            calibration = msgspec.json.decode(content, type=cls)
+        except msgspec.MsgspecError as error:
+            raise ModelError(path=path, problem=f"it is damaged ({error})") from error
+        if calibration.format != FORMAT:
+            raise ModelError(path=path, problem=f"it has format {calibration.format}, this is {FORMAT}")
+        if calibration.features != tuple(feature.name for feature in FEATURES):
+            raise ModelError(path=path, problem="it was fitted to other global features than this version computes")
+        lengths = {len(calibration.population.deviation) - len(FEATURES)}
+        for logistic in (calibration.genuine, calibration.agreement):
+            lengths |= {len(c) - len(logistic.terms) for c in (logistic.mean, logistic.scale, logistic.weight)}
+        if lengths != {0}:
+            raise ModelError(path=path, problem="its columns are of different lengths")
+        return calibration
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """All that is known of one query, or of many, against one set of n references, 1 <= n."""
+
+    to_references: Mapping[str, NDArray[np.float64]]
+    """By scorer: distances from the query to each reference, float64 [..., n]."""
+    between_references: Mapping[str, NDArray[np.float64]]
+    """By scorer: distances between the references, float64 [n, n]; the diagonal is not looked at."""
+    features: NDArray[np.float64]
+    """Global features of the query, float64 [..., len(FEATURES)]."""
+    reference_features: NDArray[np.float64]
+    """Of the references, float64 [n, len(FEATURES)]."""
+
+
+def terms(evidence: Evidence, population: Population) -> dict[str, NDArray[np.float64]]:
+    """Compute every term that a logistic model may use, each the greater the less the query agrees.
+
+    For each scorer: `<scorer>_mean`, `_least`, `_most`, the logarithms of the mean, least and greatest distance to
+    the references, each less what the user's own spread lets expect; and `<scorer>_spread`, that spread itself.
+    Of the global features: `z_<feature>`, absolute z-scores; `z_mean`, `z_rms`, `z_top` over all of them, and
+    `z_<group>`, their mean over a group.
+
+    Returns:
+        By name: float64 [...], the leading axes of the evidence.
+    """
+    found: dict[str, NDArray[np.float64]] = {}
+    for scorer, distances in evidence.to_references.items():
+        floor = FLOOR[scorer]
+        spread = own_spread(evidence.between_references[scorer], population.spread[scorer], floor=floor)
+        found[f"{scorer}_mean"] = np.log(distances.mean(axis=-1) + floor) - spread.mean
+        found[f"{scorer}_least"] = np.log(distances.min(axis=-1) + floor) - spread.least
+        found[f"{scorer}_most"] = np.log(distances.max(axis=-1) + floor) - spread.most
+        found[f"{scorer}_spread"] = np.full(distances.shape[:-1], spread.mean)
+    z = np.abs(z_scores(evidence, population))
+    found["z_mean"] = z.mean(axis=-1)
+    found["z_rms"] = np.sqrt((z**2).mean(axis=-1))
+    found["z_top"] = np.sort(z, axis=-1)[..., -TOP:].mean(axis=-1)
+    for place, group in enumerate(GROUPS):
+        found[f"z_{group}"] = z[..., _GROUP_OF == place].mean(axis=-1)
+    for place, feature in enumerate(FEATURES):
+        found[f"z_{feature.name}"] = z[..., place]
+    return found
+
+
+def own_spread(between: NDArray[np.float64], prior: Spread | None, *, floor: float) -> Spread:
+    """Return the spread of a user's references, drawn towards the population's by `PRIOR_PAIRS`.
+
+    Args:
+        between: Distances between n references, float64 [n, n].
+        prior: The population's; None while it is still to be found, which needs two references.
+        floor: Added before a logarithm.
+    """
+    n = len(between)
+    if n < 2:
+        if prior is None:
+            raise ValueError(n)
+        return prior
+    others = between[~np.eye(n, dtype=np.bool_)].reshape(n, n - 1)
+    own = np.log(
+        np.array([others.mean(), others.min(axis=1).mean(), others.mean(axis=1).max()]) + floor,
+    )
+    if prior is not None:
+        share = PRIOR_PAIRS / (PRIOR_PAIRS + n * (n - 1) / 2)
+        own = (1 - share) * own + share * np.array([prior.mean, prior.least, prior.most])
+    return Spread(*map(float, own))
+
+
+def z_scores(evidence: Evidence, population: Population) -> NDArray[np.float64]:
+    """Return how many standard deviations each global feature of the query is from the references' mean.
+
+    The deviation is pooled from the references' own and the population's, which counts as `PRIOR_REFERENCES`; the
+    uncertainty of a mean over n references widens it by sqrt(1 + 1/n). Clipped to +-`MAX_Z`.
+
+    Returns:
+        float64 [..., len(FEATURES)].
+    """
+    references = evidence.reference_features
+    n = len(references)
+    mean = references.mean(axis=0)
+    own = ((references - mean) ** 2).sum(axis=0)
+    prior = PRIOR_REFERENCES * np.array(population.deviation) ** 2
+    deviation = np.sqrt((prior + own) / (PRIOR_REFERENCES + n - 1) * (1 + 1 / n))
+    z: NDArray[np.float64] = ((evidence.features - mean) / deviation).clip(-MAX_Z, MAX_Z)
+    return z
+
+
+def disagreements(z: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Return the root mean square of the z-scores of each group of global features, float64 [...]."""
+    return {group: np.sqrt((z[..., _GROUP_OF == place] ** 2).mean(axis=-1)) for place, group in enumerate(GROUPS)}

@@ -1,0 +1,224 @@
+"""Verifier: is this signature by the person whose references these are? All scorers behind one door."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from penlatch.errors import ModelError
+from penlatch.messages import Reason
+from penlatch.signal.features import global_features
+from penlatch.signal.preprocess import clean
+from penlatch.verify import bilstm_se, calibrate, dtw, fusion
+from penlatch.verify.artefacts import CALIBRATION, Artefacts
+from penlatch.verify.bilstm_se import BilstmSe
+from penlatch.verify.calibrate import Calibration, Evidence
+from penlatch.verify.runtime import RUNTIME
+from penlatch.verify.template import Template
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from penlatch.ink import Trace
+
+    Distances = Callable[[NDArray[np.float32], Sequence[NDArray[np.float32]]], NDArray[np.float64]]
+    """From a prepared query to each of all prepared references."""
+
+DISTANCES: Final[Mapping[str, Distances]] = {
+    "bilstm_se": bilstm_se.distances,
+    "fusion": fusion.distances,
+    "dtw": dtw.distances,
+}
+"""The scorers."""
+
+MIN_REFERENCES: Final = 3
+MAX_REFERENCES: Final = 12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Analysis:
+    """All that any scorer needs of one signature, computed once."""
+
+    features: NDArray[np.float64]
+    """Global features, float64 [len(FEATURES)]."""
+    prepared: Mapping[str, NDArray[np.float32]]
+    """By scorer."""
+
+    def __repr__(self) -> str:
+        return "Analysis(…)"
+
+
+def analyse(trace: Trace, network: BilstmSe) -> Analysis:
+    """Compute all that any scorer needs of a signature; see `Verifier.analyse`."""
+    ink = clean(trace)
+    features = global_features(ink)
+    return Analysis(
+        features=features,
+        prepared={
+            "bilstm_se": network.prepare(ink, features),
+            "fusion": fusion.prepare(ink),
+            "dtw": dtw.prepare(ink),
+        },
+    )
+
+
+class Judgement(NamedTuple):
+    """What the verifier makes of a signature."""
+
+    probability: float
+    """P(genuine), were genuine signatures and skilled forgeries equally frequent."""
+    match: bool
+    """Whether it reaches the threshold."""
+    reason: Reason
+    """What disagrees most with the references; `AGREES` where it matches and nothing does."""
+    distances: Mapping[str, float]
+    """By scorer: the mean distance to the references, in the scorer's own unit."""
+
+
+class Verifier:
+    """Judges signatures with the shipped models. Not thread-safe: it lives on one thread."""
+
+    def __init__(self, artefacts: Artefacts, *, threshold: float = 0.5) -> None:
+        """Make a verifier of checked artefacts; see `load`."""
+        self.threshold = threshold
+        """P(genuine) from which on a signature matches."""
+        self.version = artefacts.digest
+        """Digest of the models: a template made under another is of no use."""
+        self.runtime = RUNTIME
+        """Name and version of what runs the models."""
+        self._path = artefacts.directory
+        self._network = BilstmSe(artefacts)
+        self._calibration = Calibration.from_bytes(artefacts.files[CALIBRATION], path=artefacts.directory / CALIBRATION)
+        missing = DISTANCES.keys() - self._calibration.population.spread.keys()
+        if missing:
+            raise ModelError(path=artefacts.directory / CALIBRATION, problem=f"it knows nothing of {sorted(missing)}")
+
+    @classmethod
+    def load(cls, directory: Path | None = None, *, threshold: float = 0.5) -> Verifier:
+        """Load the models and prove that they answer as they must.
+
+        Args:
+            directory: Their folder; None for those that came with the package.
+            threshold: P(genuine) from which on a signature matches, 0..1.
+
+        Raises:
+            ModelError: if anything is missing, altered, or answers otherwise than when it was shipped.
+        """
+        verifier = cls(Artefacts.load(directory), threshold=threshold)
+        verifier.check()
+        return verifier
+
+    def check(self) -> None:
+        """Run the self-test.
+
+        Raises:
+            ModelError: if the network no longer answers as it must.
+        """
+        self._network.check()
+
+    def analyse(self, trace: Trace) -> Analysis:
+        """Compute all that any scorer needs of a signature.
+
+        Raises:
+            TraceError: if the pen never touched.
+            ModelError: if the network fails.
+        """
+        return analyse(trace, self._network)
+
+    def template(self, references: Sequence[Analysis]) -> Template:
+        """Make a template of `MIN_REFERENCES` to `MAX_REFERENCES` references.
+
+        Raises:
+            ValueError: if there are fewer or more.
+        """
+        if not MIN_REFERENCES <= len(references) <= MAX_REFERENCES:
+            raise ValueError(f"a template needs {MIN_REFERENCES} to {MAX_REFERENCES} references, not {len(references)}")
+        return self._template(references)
+
+    def verify(self, template: Template, signature: Analysis) -> Judgement:
+        """Judge a signature that claims to be by the person of `template`.
+
+        Raises:
+            ModelError: if the template was made by other models.
+        """
+        evidence = self._evidence(template, signature)
+        probability = _logistic(self._logit(evidence))
+        match = probability >= self.threshold
+        return Judgement(
+            probability=probability,
+            match=match,
+            reason=self._reason(evidence, match=match),
+            distances={scorer: float(found.mean()) for scorer, found in evidence.to_references.items()},
+        )
+
+    def identify(self, templates: Mapping[str, Template], signature: Analysis) -> tuple[str, Judgement] | None:
+        """Find who most probably wrote a signature; whether it matches is for the judgement to say.
+
+        Returns:
+            The name and the judgement, None without templates.
+
+        Raises:
+            ModelError: if a template was made by other models.
+        """
+        judged = [(name, self.verify(template, signature)) for name, template in templates.items()]
+        return max(judged, key=lambda found: found[1].probability, default=None)
+
+    def agrees(self, accepted: Sequence[Analysis], candidate: Analysis) -> bool:
+        """Tell, while enrolling, whether a candidate is by the same hand as the references accepted so far.
+
+        Whoever writes a reference is present, so this looks for another person or a slip, not for a forger.
+
+        Args:
+            accepted: At least one.
+            candidate: The next one.
+        """
+        evidence = self._evidence(self._template(accepted), candidate)
+        terms = calibrate.terms(evidence, self._calibration.population)
+        return bool(self._calibration.agreement.logit(terms) >= 0.0)
+
+    def _template(self, references: Sequence[Analysis]) -> Template:
+        prepared = {scorer: tuple(r.prepared[scorer] for r in references) for scorer in DISTANCES}
+        return Template(
+            version=self.version,
+            features=np.stack([r.features for r in references]),
+            references=prepared,
+            between={
+                scorer: np.stack([distances(reference, prepared[scorer]) for reference in prepared[scorer]])
+                for scorer, distances in DISTANCES.items()
+            },
+        )
+
+    def _evidence(self, template: Template, signature: Analysis) -> Evidence:
+        if template.version != self.version:
+            raise ModelError(path=self._path, problem="a template was made by other models")
+        return Evidence(
+            to_references={
+                scorer: distances(signature.prepared[scorer], template.references[scorer])
+                for scorer, distances in DISTANCES.items()
+            },
+            between_references=template.between,
+            features=signature.features,
+            reference_features=template.features,
+        )
+
+    def _logit(self, evidence: Evidence) -> float:
+        return float(self._calibration.genuine.logit(calibrate.terms(evidence, self._calibration.population)))
+
+    def _reason(self, evidence: Evidence, *, match: bool) -> Reason:
+        """Name the group of features that disagrees most, measured by what is rare for genuine signatures."""
+        found = calibrate.disagreements(calibrate.z_scores(evidence, self._calibration.population))
+        rarity = {group: float(value) / self._calibration.surprise[group] for group, value in found.items()}
+        worst = max(rarity, key=rarity.__getitem__)
+        if match and rarity[worst] < 1.0:
+            return Reason.AGREES
+        return Reason(worst)
+
+
+def _logistic(logit: float) -> float:
+    """Return 1 / (1 + exp(-logit)) without overflow, NaN for NaN: which matches nothing."""
+    return float(0.5 * (1.0 + np.tanh(0.5 * logit)))

@@ -50,6 +50,17 @@ class Bench:
             decided=self.committed.append,
         )
 
+    async def open(self) -> None:
+        await self.worker.call(self.judge.open)
+
+    async def close(self) -> None:
+        await self.actions.stop()
+        await self.worker.call(self.judge.close)
+        self.worker.stop()
+
+    async def names(self) -> list[str]:
+        return [user.name for user in await self.worker.call(self.judge.users)]
+
     async def enroll(self, name: str, writer: Writer, seed: int = 0) -> list[Event]:
         events = collect(self.actions.enroll(name))
         for trace in traces(writer, 5, seed):
@@ -60,11 +71,18 @@ class Bench:
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     bench = Bench(tmp_path)
-    await bench.worker.call(bench.judge.open)
+    await bench.open()
     yield bench
-    await bench.actions.stop()
-    await bench.worker.call(bench.judge.close)
-    bench.worker.stop()
+    await bench.close()
+
+
+@pytest.fixture
+async def hurried(tmp_path: Path) -> AsyncIterator[Bench]:
+    """Give a person 50 ms to begin."""
+    bench = Bench(tmp_path, verify={"timeout_s": 0.05})
+    await bench.open()
+    yield bench
+    await bench.close()
 
 
 def collect(events: AsyncIterator[Event]) -> asyncio.Task[list[Event]]:
@@ -87,7 +105,7 @@ async def test_enrolling_takes_the_configured_references_and_says_each_stage(ben
         ("accepted", 4, False),
         ("enrolled", 5, True),
     ]
-    assert [u.name for u in bench.judge.users()] == ["ada"]
+    assert await bench.names() == ["ada"]
     assert bench.actions.current is Action.IDLE
 
 
@@ -104,7 +122,7 @@ async def test_a_genuine_signature_matches_without_a_restart(bench: Bench) -> No
     assert decision.threshold is not None
     assert decision.probability >= decision.threshold
     assert bench.committed == [decision]
-    assert bench.judge.decisions(limit=1, user=None) == [decision]
+    assert await bench.worker.call(bench.judge.decisions, limit=1, user=None) == [decision]
 
 
 async def test_another_hand_does_not_match(bench: Bench) -> None:
@@ -136,18 +154,15 @@ async def test_after_three_bad_captures_the_action_ends_in_error(bench: Bench) -
     assert [d.seq for d in told] == list(range(1, 5))
 
 
-async def test_nobody_signing_is_an_error_never_a_match(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, verify={"timeout_s": 0.05})
-    await bench.worker.call(bench.judge.open)
+async def test_nobody_signing_is_an_error_never_a_match(hurried: Bench) -> None:
+    bench = hurried
     await bench.enroll("ada", ADA)
     (decision,) = decisions(await collect(bench.actions.verify("ada")))
     assert (decision.verdict, decision.reason, decision.probability) == (Verdict.ERROR, Reason.TIMEOUT, None)
-    bench.worker.stop()
 
 
-async def test_whoever_is_signing_when_the_time_is_over_may_finish(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, verify={"timeout_s": 0.05})
-    await bench.worker.call(bench.judge.open)
+async def test_whoever_is_signing_when_the_time_is_over_may_finish(hurried: Bench) -> None:
+    bench = hurried
     await bench.enroll("ada", ADA)
     bench.listener.signing = True
     events = collect(bench.actions.verify("ada"))
@@ -155,7 +170,6 @@ async def test_whoever_is_signing_when_the_time_is_over_may_finish(tmp_path: Pat
     assert not events.done()
     await bench.listener.sign(traces(ADA, 1, seed=9)[0])
     assert decisions(await events)[-1].verdict is Verdict.MATCH
-    bench.worker.stop()
 
 
 async def test_one_action_at_a_time(bench: Bench) -> None:
@@ -255,7 +269,7 @@ async def test_a_person_is_enrolled_under_one_name_only(bench: Bench) -> None:
     await bench.enroll("ada", ADA)
     told = [e for e in await bench.enroll("eve", ADA, seed=30) if isinstance(e, Enrollment)]
     assert (told[-1].outcome, told[-1].reason) == ("error", Reason.DUPLICATE_PERSON)
-    assert [u.name for u in bench.judge.users()] == ["ada"]
+    assert await bench.names() == ["ada"]
 
 
 async def test_a_name_is_enrolled_once(bench: Bench) -> None:
@@ -271,21 +285,20 @@ async def test_an_enrolment_that_is_cancelled_leaves_nothing(bench: Bench) -> No
     await asyncio.sleep(0.05)
     await bench.actions.cancel()
     assert [e.reason for e in await events if isinstance(e, Enrollment)][-1] is Reason.CANCELLED
-    assert bench.judge.users() == []
+    assert await bench.names() == []
 
 
 async def test_enrolments_survive_a_restart(tmp_path: Path) -> None:
     for life in range(2):
         bench = Bench(tmp_path)
-        await bench.worker.call(bench.judge.open)
+        await bench.open()
         assert bench.judge.boot == life + 1
         if life == 0:
             await bench.enroll("ada", ADA)
         events = collect(bench.actions.verify("ada"))
         await bench.listener.sign(traces(ADA, 1, seed=40)[0])
         assert decisions(await events)[-1].verdict is Verdict.MATCH
-        await bench.worker.call(bench.judge.close)
-        bench.worker.stop()
+        await bench.close()
     assert [d.seq for d in bench.committed] == [2]
 
 
@@ -328,8 +341,6 @@ async def test_always_mode_does_not_take_the_pen_from_somebody_who_signs(bench: 
     standing.cancel()
 
 
-
-
 @pytest.mark.parametrize("fault", [ModelError(path="m", problem="altered"), RuntimeError("anything at all")])
 async def test_a_fault_in_verification_is_an_error_never_a_match(
     bench: Bench, fault: Exception, monkeypatch: pytest.MonkeyPatch
@@ -366,9 +377,9 @@ async def test_what_cannot_be_recorded_is_not_decided(bench: Bench, monkeypatch:
 
 async def test_without_models_every_answer_is_an_error(tmp_path: Path) -> None:
     bench = Bench(tmp_path, verify={"models": str(tmp_path / "nowhere")})
-    await bench.worker.call(bench.judge.open)
+    await bench.open()
     assert not bench.judge.models.ok
     events = collect(bench.actions.identify())
     await bench.listener.sign(traces(ADA, 1)[0])
     assert decisions(await events)[-1].reason is Reason.MODEL
-    bench.worker.stop()
+    await bench.close()

@@ -11,11 +11,12 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 START_LIMIT_S = 60.0
 """How long a start may take on a machine that does other things too [s]."""
@@ -28,8 +29,27 @@ def toml(sections: Mapping[str, Mapping[str, Any]]) -> str:
     lines: list[str] = []
     for section, keys in sections.items():
         lines.append(f"[{section}]")
-        lines += [f"{key} = {json.dumps(str(value) if isinstance(value, Path) else value)}" for key, value in keys.items()]
+        lines += [
+            f"{key} = {json.dumps(str(value) if isinstance(value, Path) else value)}" for key, value in keys.items()
+        ]
     return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class Acted:
+    """How a command went that asked for signatures."""
+
+    status: int
+    """Its exit status."""
+    events: list[dict[str, Any]]
+    """What it told, as JSON."""
+    errors: str
+    """What it wrote to standard error."""
+
+    @property
+    def last(self) -> dict[str, Any]:
+        """Return its last event."""
+        return self.events[-1]
 
 
 class Terminal:
@@ -102,6 +122,21 @@ class Terminal:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def act(self, *arguments: str, hands: Iterable[Callable[[], object]]) -> Acted:
+        """Run a command that asks for signatures; each time the terminal waits for one, the next of `hands` signs."""
+        remaining = iter(hands)
+        events: list[dict[str, Any]] = []
+        process = self.spawn(*arguments, "--json")
+        assert process.stdout
+        assert process.stderr
+        for line in process.stdout:
+            event = json.loads(line)
+            events.append(event)
+            if event["kind"] == "armed" and (hand := next(remaining, None)):
+                hand()
+        errors = process.stderr.read()
+        return Acted(process.wait(STOP_LIMIT_S), events, errors)
 
     def stop(self) -> int:
         """Ask the daemon to stop; return its exit status."""

@@ -1,0 +1,207 @@
+"""The whole main job: a signature on a pen line becomes a decision on the broker, and nothing else opens."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import struct
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest  # noqa: TC002 - the fixture type is read by pytest
+from support.broker import Observer
+from support.terminal import Terminal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Door
+
+    from penlatch.sim.tablet import Isdv4Tablet
+    from penlatch.sim.writer import Writer
+
+DECISION = "penlatch/door-1/decision"
+
+
+async def test_enrol_sign_forge_and_each_decision_reaches_a_subscriber(door: Door, ada: Writer, eve: Writer) -> None:
+    rng = np.random.default_rng(5)
+    async with Observer(door.broker.port) as observer:
+        enrolled = await asyncio.to_thread(door.enroll, "ada", ada)
+        assert enrolled.status == 0, enrolled
+        assert enrolled.last["outcome"] == "enrolled"
+
+        signed = [
+            await asyncio.to_thread(door.verify, "ada", trace)
+            for trace in (ada.genuine(rng), ada.forgery(rng, eve), eve.genuine(rng))
+        ]
+        assert [acted.status for acted in signed] == [0, 1, 1], signed
+        assert [acted.last["verdict"] for acted in signed] == ["match", "no_match", "no_match"]
+
+        for number, acted in enumerate(signed):
+            message = await observer.next(DECISION, after=number)
+            assert message.body == acted.last
+            assert (message.qos, message.retain) == (1, False)
+            assert message.body["seq"] == number + 1
+            assert message.body["historical"] is False
+            assert message.body["latency_ms"] > 0
+
+
+async def test_a_scribble_is_a_retry_and_the_next_signature_counts(door: Door, ada: Writer) -> None:
+    rng = np.random.default_rng(6)
+    assert (await asyncio.to_thread(door.enroll, "ada", ada)).status == 0
+    acted = await asyncio.to_thread(door.verify, "ada", ada.scribble(rng), ada.genuine(rng))
+    told = [e for e in acted.events if e["kind"] == "decision"]
+    assert [(d["verdict"], d["done"]) for d in told] == [("retry", False), ("match", True)]
+    assert told[0]["reason"] in {"too_short", "too_few_points", "too_little_ink", "too_small"}
+    assert acted.status == 0
+
+
+async def test_a_pen_pulled_out_in_mid_signature_is_a_retry_and_comes_back(door: Door, ada: Writer) -> None:
+    rng = np.random.default_rng(7)
+    assert (await asyncio.to_thread(door.enroll, "ada", ada)).status == 0
+
+    def pull_out() -> None:
+        begun = ada.genuine(rng)
+        door.tablet.play(begun, until_s=begun.duration / 2)
+        door.tablet.unplug()
+        door.tablet.plug_in()
+        door.tablet.wait_started(30)
+
+    genuine = door.hand(ada.genuine(rng))
+    acted = await asyncio.to_thread(door.terminal.act, "verify", "ada", hands=[pull_out, genuine])
+    told = [(e["verdict"], e["reason"]) for e in acted.events if e["kind"] == "decision"]
+    assert told[0] == ("retry", "pen_lost")
+    assert told[1][0] == "match"
+
+
+async def test_a_request_over_mqtt_arms_the_pen(door: Door, ada: Writer) -> None:
+    assert (await asyncio.to_thread(door.enroll, "ada", ada)).status == 0
+    response = "penlatch/door-1/response/verify"
+    async with Observer(door.broker.port) as observer:
+        observer.publish("penlatch/door-1/request/verify", json.dumps({"user": "ada", "transaction": "card-7"}))
+        armed = (await observer.next(response)).body
+        assert (armed["status"], armed["data"]["kind"], armed["transaction"]) == ("progress", "armed", "card-7")
+        await asyncio.to_thread(door.tablet.play, ada.genuine(np.random.default_rng(8)))
+        answer = (await observer.next(response, after=1)).body
+        assert (answer["status"], answer["data"]["verdict"]) == ("ok", "match")
+        decision = (await observer.next(DECISION)).body
+        assert decision == answer["data"]
+        assert decision["transaction"] == "card-7"
+
+
+async def test_enrolment_and_deletion_from_the_broker_are_off_by_default(door: Door) -> None:
+    async with Observer(door.broker.port) as observer:
+        for verb in ("enroll", "delete_user"):
+            observer.publish(f"penlatch/door-1/request/{verb}", json.dumps({"user": "mallory"}))
+            answer = (await observer.next(f"penlatch/door-1/response/{verb}")).body
+            assert (answer["status"], answer["code"]) == ("error", "not_allowed")
+
+
+async def test_birth_farewell_and_will(door: Door) -> None:
+    topic = "penlatch/door-1/state"
+    async with Observer(door.broker.port) as observer:
+        assert (await observer.next(topic)).body["state"] == "online"
+        assert await asyncio.to_thread(door.terminal.stop) == 0
+        assert (await observer.next(topic, after=1)).body["state"] == "offline"
+        await asyncio.to_thread(door.terminal.start)
+        assert (await observer.next(topic, after=2)).body == {"state": "online", "boot": 2, "conn": 1}
+        await asyncio.to_thread(door.terminal.kill)
+        assert (await observer.next(topic, after=3)).body == {"state": "lost", "boot": 2, "conn": 1}
+
+
+async def test_decisions_wait_for_the_broker_and_arrive_once_in_order(door: Door, ada: Writer) -> None:
+    rng = np.random.default_rng(9)
+    assert (await asyncio.to_thread(door.enroll, "ada", ada)).status == 0
+    door.broker.stop()
+    for trace in (ada.genuine(rng), ada.genuine(rng)):
+        assert (await asyncio.to_thread(door.verify, "ada", trace)).status == 0
+    await asyncio.to_thread(door.terminal.kill)
+    door.broker.start()
+    async with Observer(door.broker.port) as observer:
+        await asyncio.to_thread(door.terminal.start)
+        await observer.next(DECISION, after=1)
+        told = [message.body for message in observer.on(DECISION)]
+        assert [d["seq"] for d in told] == [1, 2]
+        assert all(d["historical"] for d in told), "a late decision must say so: nothing may open on it"
+
+
+async def test_nothing_of_a_signature_is_in_the_log_or_plain_in_the_database(door: Door, ada: Writer) -> None:
+    rng = np.random.default_rng(10)
+    assert (await asyncio.to_thread(door.enroll, "ada", ada)).status == 0
+    signature = ada.genuine(rng)
+    assert (await asyncio.to_thread(door.verify, "ada", signature)).status == 0
+    door.terminal.stop()
+    files = [path for path in door.terminal.folder.iterdir() if path.is_file()]
+    stored = b"".join(path.read_bytes() for path in files)
+    # What the tablet reported: positions in steps of 0.01 mm. Four decimals in a row cannot be there by chance.
+    for row in np.flatnonzero(signature.down)[5:60]:
+        x, y = (float(axis[row]) for axis in (signature.x, signature.y))
+        for value in (x, y):
+            assert struct.pack("<d", value) not in stored
+            assert f"{value:.4f}" not in door.terminal.log()
+    assert "tilt" not in door.terminal.log()
+    with sqlite3.connect(door.terminal.database) as database:
+        sealed = [bytes(row[0]) for row in database.execute('SELECT sealed FROM "references"')]
+    assert len(sealed) == 5
+    assert all(_entropy_bits(blob) > 7.5 for blob in sealed), "references are not sealed"
+
+
+async def test_altered_models_verify_nobody(tmp_path: Path, door: Door, ada: Writer) -> None:
+    assert (await asyncio.to_thread(door.enroll, "ada", ada)).status == 0
+    door.terminal.stop()
+    from penlatch.verify.artefacts import default_directory  # noqa: PLC0415 - only this test wants the files
+
+    altered = tmp_path / "models"
+    altered.mkdir()
+    for path in default_directory().iterdir():
+        if path.is_file():
+            (altered / path.name).write_bytes(path.read_bytes())
+    model = altered / "bilstm_se.tflite"
+    damaged = bytearray(model.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    model.write_bytes(damaged)
+    door.terminal.stop()
+    config = door.terminal.config
+    config.write_text(config.read_text() + f'[verify]\nmodels = "{altered}"\n')
+    door.terminal.start()
+    acted = await asyncio.to_thread(door.verify, "ada", ada.genuine(np.random.default_rng(1)))
+    assert acted.status == 3
+    assert (acted.last["verdict"], acted.last["reason"]) == ("error", "model")
+    status = door.terminal.command("status", "--json")
+    health = json.loads(status.stdout)
+    assert health["ok"] is False
+    assert "bilstm_se.tflite" in health["models"]["detail"]
+
+
+async def test_a_broken_database_is_told_and_verifies_nobody(door: Door, ada: Writer) -> None:
+    assert (await asyncio.to_thread(door.enroll, "ada", ada)).status == 0
+    door.terminal.stop()
+    door.terminal.database.write_bytes(b"no database at all" * 1000)
+    door.terminal.start()
+    assert door.verify("ada").status == 3
+    health = json.loads(door.terminal.command("status", "--json").stdout)
+    assert health["store"]["ok"] is False
+
+
+async def test_the_watchdog_is_fed_while_all_goes_well(
+    tmp_path: Path, tablet: Isdv4Tablet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "400000")
+    with Terminal(tmp_path / "door-1", device=f"isdv4:{tablet.path}") as terminal:
+        for _ in range(3):
+            terminal.wait_notified("WATCHDOG=1", 30)
+
+
+async def test_a_second_daemon_on_the_same_state_refuses_to_open(door: Door, ada: Writer) -> None:
+    assert (await asyncio.to_thread(door.enroll, "ada", ada)).status == 0
+    other = Terminal(door.terminal.folder / "other", device=f"isdv4:{door.tablet.path}-none")
+    other.config.write_text(other.config.read_text().replace(str(other.database), str(door.terminal.database)))
+    with other:
+        health = json.loads(other.command("status", "--json").stdout)
+        assert health["store"]["ok"] is False
+
+
+def _entropy_bits(blob: bytes) -> float:
+    share = np.bincount(np.frombuffer(blob, dtype=np.uint8), minlength=256) / len(blob)
+    return float(-(share[share > 0] * np.log2(share[share > 0])).sum())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penlatch.ink import Trace
@@ -89,6 +89,7 @@ def test_the_hand_s_pace_leaves_the_channels_of_an_even_line_alone(name: str) ->
     np.testing.assert_allclose(column(diagonal(speed=0.5), name), column(diagonal(), name), atol=1e-6)
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 500), length=st.integers(2, 300))
 def test_every_channel_is_finite_and_of_the_length_asked_for(seed: int, length: int) -> None:
     rows = sequence(clean(scrawl(seed)), channels=tuple(CHANNELS), length=length)

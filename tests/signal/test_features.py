@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penlatch.ink import Trace
@@ -244,7 +244,7 @@ def test_a_circle_the_other_way_round_is_left_handed() -> None:
 
 
 def test_slow_rows_are_counted() -> None:
-    # x = 1 - cos: v goes like |sin|, and is below 0.2 of its mean 2 / pi within 7.3 degrees of every turning point. Rows
+    # x = 1 - cos: v goes like |sin|, and is below 0.2 of its mean 2 / pi within 7.3 degrees of each turning point. Rows
     # are 3.6 degrees apart: 5 out of 50.
     swing = draw(lambda t: (1 - np.cos(2 * pi * t), 0 * t, 0.5 + 0 * t), [(0.0, 10.0)])
     assert global_features(swing)[INDEX["slow_share"]] == pytest.approx(0.1, abs=0.002)
@@ -269,18 +269,21 @@ def moved(trace: Trace, *, scale: float = 1.0, x: float = 0.0, y: float = 0.0, t
 SIZE = np.array([feature.group == "size" for feature in FEATURES])
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 1000), x=st.floats(-1000, 1000), y=st.floats(-1000, 1000))
 def test_where_it_was_written_does_not_matter(seed: int, x: float, y: float) -> None:
     trace = scrawl(seed)
     np.testing.assert_allclose(global_features(moved(trace, x=x, y=y)), global_features(trace), atol=1e-6)
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 1000), t=st.floats(0, 1000))
 def test_when_it_was_written_does_not_matter(seed: int, t: float) -> None:
     trace = scrawl(seed)
     np.testing.assert_allclose(global_features(moved(trace, t=t)), global_features(trace), atol=1e-6)
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 1000), scale=st.floats(0.1, 10))
 def test_only_size_features_know_the_size(seed: int, scale: float) -> None:
     trace = scrawl(seed)
@@ -298,6 +301,7 @@ def test_only_rhythm_and_speed_features_know_the_pace() -> None:
     assert names & {feature.name for feature in FEATURES if feature.group == "pressure"} == {"log_pressure_change"}
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 1000))
 def test_hover_frames_do_not_matter(seed: int) -> None:
     np.testing.assert_array_equal(global_features(scrawl(seed, hover=True)), global_features(scrawl(seed)))
@@ -316,6 +320,7 @@ def test_pens_of_any_rate_give_nearly_the_same_features(hz: float) -> None:
 # Whatever comes.
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 1000), rows=st.integers(1, 60))
 def test_every_feature_of_any_beginning_of_a_signature_is_finite(seed: int, rows: int) -> None:
     trace = scrawl(seed)

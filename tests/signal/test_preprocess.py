@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penlatch.errors import TraceError
@@ -50,6 +50,7 @@ def strokes_of(trace: Trace) -> int:
 # Five-point cubic smoothing.
 
 
+@settings(deadline=None)
 @given(
     coefficients=st.lists(st.floats(-10, 10), min_size=4, max_size=4), lengths=st.lists(st.integers(1, 12), min_size=1)
 )
@@ -89,6 +90,7 @@ def test_smoothing_does_not_reach_across_a_lift() -> None:
 # Strokes.
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 1000))
 def test_hover_frames_or_a_gap_in_time_give_the_same_ink(seed: int) -> None:
     live = scrawl(seed, hover=True)
@@ -224,6 +226,7 @@ def test_a_pen_that_never_touched_left_no_ink() -> None:
         clean(frames([0.0, 0.01], down=[False, False]))
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_any_trace_becomes_finite_orderly_ink(data: st.DataObject) -> None:
     n = data.draw(st.integers(1, 40))

@@ -4,7 +4,7 @@ The timing feature fusion paper compares signatures character by character and t
 
 1. In one signature, a stroke begins a new character when it lies beside all of the current character: their horizontal
    extents do not touch. A dot or bar that is added later touches, and belongs to what it was added to.
-2. A character has at least `LEAST_ROWS` rows; one with fewer is joined to its predecessor, or successor if it is first.
+2. A character has at least `LEAST_ROWS` rows; one with fewer is joined to its successor, the last to its predecessor.
 3. References of one user differ now and then, so they vote: the number of characters is the lower median of theirs,
    and the cuts lie at the median places, as shares of the time in contact, of those references that have this number.
 4. Every signature compared with these references, each of them included, is cut at the same shares of its own time.

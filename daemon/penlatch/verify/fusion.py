@@ -196,7 +196,7 @@ class Model(NamedTuple):
         area = np.sqrt((time * level) ** 2 + (speed * level) ** 2 + (speed * time) ** 2) / 2.0
         volume = speed * time * level / 3.0
         contours = np.stack([speed + 1j * time, time + 1j * level, speed + 1j * level], axis=-2)
-        return cls(speed, level, area, volume, *_directions(contours))
+        return cls(speed, level, area, volume, *directions(contours))
 
     def take(self, signatures: slice) -> Model:
         """Return the models of some of the signatures (the first axis)."""
@@ -215,7 +215,7 @@ def _unit(vectors: NDArray[np.complex128]) -> NDArray[np.complex128]:
     return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > _SAME_PLACE)
 
 
-def _directions(contours: NDArray[np.complex128]) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+def directions(contours: NDArray[np.complex128]) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
     """Return base vectors and opening angles of the first four nodes of contours [..., 5], [..., 4] each."""
     after = _unit(np.diff(contours, axis=-1))
     before = np.concatenate([np.zeros_like(after[..., :1]), -after[..., :-1]], axis=-1)
@@ -223,7 +223,7 @@ def _directions(contours: NDArray[np.complex128]) -> tuple[NDArray[np.complex128
     n2 = np.where(after == 0, before, after)
     straight = np.abs(n1 + n2) <= _SAME_PLACE
     base = np.where(straight, 1j * n2, _unit(n1 + n2))
-    return base, np.abs(np.angle(n2 * n1.conj()))
+    return base, np.where(base == 0, 0.0, np.abs(np.angle(n2 * n1.conj())))
 
 
 def shape_cost(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

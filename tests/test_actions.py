@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from support.pens import VirtualListener
 
 from penlatch.actions import Actions
 from penlatch.config import parse
@@ -17,6 +16,8 @@ from penlatch.judge import Judge
 from penlatch.messages import Action, Armed, Decision, Enrollment, Reason, Verdict
 from penlatch.sim.writer import Writer
 from penlatch.worker import Worker
+from support.pens import VirtualListener
+from support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -197,7 +198,7 @@ async def test_cancel_ends_the_action_as_an_error(bench: Bench) -> None:
 
 async def test_whoever_vanishes_has_cancelled(bench: Bench) -> None:
     await bench.enroll("ada", ADA)
-    async with aclosing(bench.actions.verify("ada")) as events:  # type: ignore[type-var]  # it is a generator
+    async with aclosing(bench.actions.verify("ada")) as events:
         assert isinstance(await anext(events), Armed)
     assert bench.actions.current is Action.IDLE
     assert bench.committed[-1].reason is Reason.CANCELLED
@@ -305,7 +306,7 @@ async def test_enrolments_survive_a_restart(tmp_path: Path) -> None:
 async def test_always_mode_identifies_whoever_signs(bench: Bench) -> None:
     await bench.enroll("ada", ADA)
     monitor = bench.actions.monitor()
-    told = asyncio.create_task(anext(monitor))
+    told = asyncio.ensure_future(anext(monitor))
     standing = asyncio.create_task(bench.actions.stand_by())
     await bench.listener.sign(traces(ADA, 1, seed=50)[0])
     decision = await told
@@ -323,9 +324,7 @@ async def test_always_mode_yields_to_a_request_and_comes_back(bench: Bench) -> N
     await bench.listener.sign(traces(ADA, 1, seed=51)[0])
     assert decisions(await events)[-1].action is Action.VERIFY
     await bench.listener.sign(traces(BOB, 1, seed=52)[0])
-    async with asyncio.timeout(30):
-        while bench.committed[-1].action is not Action.IDENTIFY:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: bench.committed[-1].action is Action.IDENTIFY)
     assert bench.committed[-1].verdict is Verdict.NO_MATCH
     standing.cancel()
 

@@ -19,7 +19,7 @@ from penlatch.judge import Asked, References, refusal
 from penlatch.messages import Action, Armed, Decision, Enrollment, Event, Reason, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from penlatch.capture.listener import Listener
     from penlatch.capture.segmenter import Capture
@@ -82,7 +82,7 @@ class Actions:
 
     # -- verbs ---------------------------------------------------------------------------------------------------
 
-    async def verify(self, user: str, *, transaction: str | None = None) -> AsyncIterator[Event]:
+    async def verify(self, user: str, *, transaction: str | None = None) -> AsyncGenerator[Event, None]:
         """Ask for one signature of `user`. The last event is a decision with `done`.
 
         Raises:
@@ -95,7 +95,7 @@ class Actions:
             async for event in events:
                 yield event
 
-    async def identify(self, *, transaction: str | None = None) -> AsyncIterator[Event]:
+    async def identify(self, *, transaction: str | None = None) -> AsyncGenerator[Event, None]:
         """Ask for one signature of anybody. The last event is a decision with `done`.
 
         Raises:
@@ -109,7 +109,7 @@ class Actions:
 
     async def enroll(
         self, user: str, *, references: int | None = None, transaction: str | None = None
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Take `references` signatures of `user` (None: the configured number) and enrol them.
 
         Raises:
@@ -140,7 +140,7 @@ class Actions:
         await self._idle.wait()
         return action
 
-    async def monitor(self) -> AsyncIterator[Event]:
+    async def monitor(self) -> AsyncGenerator[Event, None]:
         """Tell every event of every action until closed, or until the listener falls too far behind."""
         queue: asyncio.Queue[Event | None] = asyncio.Queue(MONITOR_BACKLOG)
         self._monitors.add(queue)
@@ -182,7 +182,7 @@ class Actions:
 
     async def _perform(
         self, asked: Asked, flow: Callable[[_Run], Awaitable[None]], limit_s: float
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         if self._run is not None or (self._standing_by and self._listener.signing):
             raise RequestError(code="busy", problem=f"the terminal is busy: {self.current.value or 'somebody signs'}")
         run = self._claim(asked, limit_s)

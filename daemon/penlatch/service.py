@@ -21,7 +21,7 @@ from penlatch.report.publisher import Publisher
 from penlatch.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
 
     from penlatch.config import Config
     from penlatch.messages import Action, Event
@@ -99,17 +99,17 @@ class Service:
 
     # -- verbs ---------------------------------------------------------------------------------------------------
 
-    def verify(self, user: str, *, transaction: str | None = None) -> AsyncIterator[Event]:
+    def verify(self, user: str, *, transaction: str | None = None) -> AsyncGenerator[Event, None]:
         """Ask for one signature of `user`; see `Actions.verify`."""
         return self._actions.verify(user, transaction=transaction)
 
-    def identify(self, *, transaction: str | None = None) -> AsyncIterator[Event]:
+    def identify(self, *, transaction: str | None = None) -> AsyncGenerator[Event, None]:
         """Ask for one signature of anybody; see `Actions.identify`."""
         return self._actions.identify(transaction=transaction)
 
     def enroll(
         self, user: str, *, references: int | None = None, transaction: str | None = None
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Enrol `user`; see `Actions.enroll`."""
         return self._actions.enroll(user, references=references, transaction=transaction)
 
@@ -117,7 +117,7 @@ class Service:
         """End the action under way; see `Actions.cancel`."""
         return await self._actions.cancel()
 
-    def monitor(self) -> AsyncIterator[Event]:
+    def monitor(self) -> AsyncGenerator[Event, None]:
         """Tell every event; see `Actions.monitor`."""
         return self._actions.monitor()
 

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest  # noqa: TC002 - the fixture type is read by pytest
+
 from support.broker import Observer
 from support.terminal import Terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Door
-
     from penlatch.sim.tablet import Isdv4Tablet
     from penlatch.sim.writer import Writer
+    from support.door import Door
 
 DECISION = "penlatch/door-1/decision"
 

@@ -1,4 +1,4 @@
-"""Real people: signatures of SVC2004 Task2 go over a serial line into running daemons; each decision is the offline one.
+"""Real people: signatures of SVC2004 Task2 on a serial line; each decision of the daemon is the offline one.
 
 Five people stand at five terminals of one fleet at the same time. Each enrols with five references and then signs five
 times; five skilled forgeries follow. What a subscriber hears must equal what the shipped verifier, and so
@@ -11,22 +11,22 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import Door, broker_section
-from support.broker import Observer
-from support.terminal import Terminal
-from training.datasets import DataMissingError, by_user, load
 
 from penlatch.sim.tablet import Isdv4Tablet
 from penlatch.verify.verifier import Verifier
+from support.broker import Observer
+from support.door import Door, broker_section
+from support.terminal import Terminal
+from training.datasets import DataMissingError, by_user, load
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
-
-    from support.broker import Mosquitto
-    from training.datasets import Record
 
     from penlatch.ink import Trace
     from penlatch.verify.template import Template
+    from support.broker import Mosquitto
+    from training.datasets import Kind
 
 PEOPLE = ("1", "6", "14", "23", "38")
 """Taken before any figure was known; two of them have signatures whose time stamps run backwards or repeat."""
@@ -40,7 +40,7 @@ two: time stamps recovered from the arrival of packets, and positions rounded to
 
 
 @pytest.fixture(scope="module")
-def people() -> dict[str, dict[str, list[Trace]]]:
+def people() -> dict[str, dict[Kind, list[Trace]]]:
     try:
         return by_user(load("svc2004-task2"))
     except DataMissingError as missing:
@@ -52,7 +52,10 @@ def offline(verifier: Verifier, traces: list[Trace]) -> Template:
 
 
 async def test_live_decisions_equal_offline_ones(
-    people: dict[str, dict[str, list[Trace]]], tmp_path: Path, broker: Mosquitto
+    people: dict[str, dict[Kind, list[Trace]]],
+    tmp_path: Path,
+    broker: Mosquitto,
+    record_property: Callable[[str, object], None],
 ) -> None:
     verifier = Verifier.load()
     async with Observer(broker.port) as observer:
@@ -73,11 +76,12 @@ async def test_live_decisions_equal_offline_ones(
                 assert abs(differences[-1]) <= TOLERANCE, (name, decision, expected.probability)
                 if abs(expected.probability - verifier.threshold) > TOLERANCE:
                     assert decision["verdict"] == ("match" if expected.match else "no_match")
-        print(f"{len(differences)} decisions, largest difference in P(genuine): {max(map(abs, differences)):.4f}")
+        record_property("decisions", len(differences))
+        record_property("largest difference in P(genuine)", max(map(abs, differences)))
 
 
 def sign_at_a_door(
-    name: str, traces: dict[str, list[Trace]], folder: Path, broker: Mosquitto
+    name: str, traces: dict[Kind, list[Trace]], folder: Path, broker: Mosquitto
 ) -> tuple[list[Trace], list[Trace]]:
     """Enrol one person and have ten signatures decided; return the references and what was signed, in order."""
     references = traces["genuine"][:REFERENCES]

@@ -1,0 +1,182 @@
+"""EventDecoder: raw `struct input_event` bytes of the kernel to pen frames, in bulk, without an object per event.
+
+The layout is that of `linux/input.h`: a `struct timeval` of two longs, then type and code (16 bits each) and value
+(32 bits), in native byte order. Where a long has 64 bits that makes 24 bytes. A 32-bit process gets 16 bytes whatever
+the size of its `time_t`, for the kernel then calls the two words `__sec` and `__usec` and leaves them at 32 bits.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+_LONG = f"u{struct.calcsize('@l')}"
+INPUT_EVENT = np.dtype([("sec", _LONG), ("usec", _LONG), ("type", "u2"), ("code", "u2"), ("value", "i4")])
+"""One event as the kernel hands it to this process."""
+
+EV_SYN, EV_KEY, EV_ABS = 0x00, 0x01, 0x03
+SYN_REPORT, SYN_DROPPED = 0, 3
+_TYPE_BITS = 5
+"""Bits of an event type (EV_MAX = 31). A code needs ten (KEY_MAX = 767), so that both fit into one 16-bit kind."""
+
+
+class Axis(IntEnum):
+    """The ABS codes that matter of a pen."""
+
+    X = 0x00
+    Y = 0x01
+    PRESSURE = 0x18
+    TILT_X = 0x1A
+    TILT_Y = 0x1B
+
+
+class Key(IntEnum):
+    """The BTN codes that matter of a pen: which tool is near (those that write first), and whether it touches."""
+
+    TOOL_PEN = 0x140
+    TOOL_BRUSH = 0x142
+    TOOL_PENCIL = 0x143
+    TOOL_AIRBRUSH = 0x144
+    TOOL_RUBBER = 0x141
+    TOOL_FINGER = 0x145
+    TOOL_MOUSE = 0x146
+    TOOL_LENS = 0x147
+    TOUCH = 0x14A
+
+
+WRITING_TOOLS = frozenset({Key.TOOL_PEN, Key.TOOL_BRUSH, Key.TOOL_PENCIL, Key.TOOL_AIRBRUSH})
+"""Tools that leave ink. The others (eraser, finger, mouse, lens) may come near, and never write."""
+
+
+COLUMNS: tuple[Axis | Key, ...] = (*Axis, *Key)
+"""What each column of `RawFrames.values`, and each value of a state, holds."""
+COLUMN = {code: index for index, code in enumerate(COLUMNS)}
+"""Index of each code in `COLUMNS`. An axis and a key of a pen never share a number."""
+
+
+def _kind(event_type: int, code: int) -> int:
+    return code << _TYPE_BITS | event_type
+
+
+def _columns_by_kind() -> NDArray[np.int8]:
+    """Return the column of every kind of event; -1 for what is of no interest."""
+    table = np.full(1 << 16, -1, dtype=np.int8)
+    for index, code in enumerate(COLUMNS):
+        table[_kind(EV_ABS if isinstance(code, Axis) else EV_KEY, code)] = index
+    return table
+
+
+_COLUMN_OF = _columns_by_kind()
+_REPORT, _DROPPED = _kind(EV_SYN, SYN_REPORT), _kind(EV_SYN, SYN_DROPPED)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class RawFrames:
+    """Consecutive frames in the device's own units."""
+
+    t: NDArray[np.float64]
+    """Time of each frame's SYN_REPORT on the clock of the device [s]."""
+    values: NDArray[np.int32]
+    """One row per frame, one column per entry of `COLUMNS`."""
+    gap: bool = False
+    """Events were lost right before the first of these frames."""
+
+
+class EventDecoder:
+    """Cuts a stream of events into frames and carries the state from frame to frame.
+
+    The kernel leaves out what did not change, and a read may end inside a frame: both are remembered.
+
+    After SYN_DROPPED everything through the next SYN_REPORT is discarded. Then the state is asked for with `resync`,
+    which answers with how things stand *now*; so what was already read goes too, because it is older than the answer.
+    The frame made of that answer has `gap`. A recording cannot be asked: without `resync` the old state is carried on,
+    and only what the kernel says to discard is discarded.
+    """
+
+    def __init__(
+        self, state: NDArray[np.int32] | None = None, *, resync: Callable[[], NDArray[np.int32]] | None = None
+    ) -> None:
+        """Start from `state` (one value per column; all zero if None)."""
+        self._state = np.zeros(len(COLUMNS), dtype=np.int32) if state is None else state
+        self._resync = resync
+        self._dropping = False
+        self._tail = b""
+
+    def feed(self, data: bytes) -> list[RawFrames]:
+        """Take what was read next, cut anywhere, and return the frames it completes.
+
+        Usually that is one item; a loss of events splits it, so that `gap` stands exactly where it happened.
+        """
+        data = self._tail + data
+        whole = len(data) // INPUT_EVENT.itemsize
+        events = np.frombuffer(data, dtype=INPUT_EVENT, count=whole)
+        frames: list[RawFrames] = []
+        rest = 0
+        while len(events):
+            kinds = events["code"] << _TYPE_BITS | events["type"]
+            reports = np.flatnonzero(kinds == _REPORT)
+            if self._dropping:
+                events = self._skip(events, reports, frames)
+                continue
+            drops = np.flatnonzero(kinds == _DROPPED)
+            if len(drops) == 0:
+                rest = self._decode(events, kinds, reports, frames)
+                break
+            self._decode(events, kinds, reports[reports < drops[0]], frames)
+            self._dropping = True
+            events = events[drops[0] + 1 :]
+        self._tail = data[(whole - rest) * INPUT_EVENT.itemsize :]
+        return frames
+
+    def _decode(
+        self, events: NDArray[np.void], kinds: NDArray[np.uint16], reports: NDArray[np.intp], frames: list[RawFrames]
+    ) -> int:
+        """Decode the frames that end at `reports`; return how many events follow the last of them."""
+        if len(reports) == 0:
+            return len(events)
+        end = int(reports[-1]) + 1
+        kinds = kinds[:end]
+        columns = _COLUMN_OF[kinds]
+        known = np.flatnonzero(columns >= 0)
+        frame = np.cumsum(kinds == _REPORT, dtype=np.int32)[known]
+        # Where each value comes from: first the old state, then the events. Of several events for one column in one
+        # frame the last assignment stays; where a frame has none, the largest index before it is the latest value.
+        width = len(COLUMNS)
+        source = np.zeros((len(reports) + 1, width), dtype=np.int32)
+        source[0] = _OLD_STATE
+        source.reshape(-1)[(frame + 1) * width + columns[known]] = np.arange(width, width + len(known), dtype=np.int32)
+        np.maximum.accumulate(source, axis=0, out=source)
+        values = np.concatenate((self._state, events["value"][known])).take(source[1:])
+        self._state = values[-1]
+        frames.append(RawFrames(t=_times(events[reports]), values=values))
+        return len(events) - end
+
+    def _skip(self, events: NDArray[np.void], reports: NDArray[np.intp], frames: list[RawFrames]) -> NDArray[np.void]:
+        """Discard through the next SYN_REPORT, resynchronise there, and return what is still to be decoded."""
+        if len(reports) == 0:
+            return events[:0]
+        self._dropping = False
+        end = int(reports[0]) + 1
+        rest = events[end:]
+        if self._resync is not None:
+            self._state = self._resync()
+            rest = rest[:0]
+        frames.append(RawFrames(t=_times(events[end - 1 : end]), values=self._state[np.newaxis], gap=True))
+        return rest
+
+
+_OLD_STATE = np.arange(len(COLUMNS), dtype=np.int32)
+
+
+def _times(events: NDArray[np.void]) -> NDArray[np.float64]:
+    times: NDArray[np.float64] = events["sec"] + events["usec"] * 1e-6
+    return times

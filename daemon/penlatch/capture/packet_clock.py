@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
@@ -23,10 +24,12 @@ PAUSE_PERIODS: Final = 3.0
 HICCUPS: Final = 1 / 20
 """Share of the earliest and of the latest arrivals that are no ordinary jitter, but hiccups of the machine."""
 LATE_PERIODS: Final = 0.9
-"""A packet later than this many periods was sampled late, not only delivered late: had the machine kept it that long,
-the next one would have come with it. It opens a new schedule, unless jitter is larger still."""
+"""A packet that comes this many periods late was sampled late, not only delivered late: had it been kept back that
+long, the next one would have come with it."""
 LATE_JITTERS: Final = 2.0
 """The same in widths of ordinary jitter; the longer of the two counts."""
+BUNCHED: Final = 1.5
+"""Periods between two reads from which on a timer bunches the packets, and may keep one back all that time."""
 CATCH_UP: Final = 1 / 32
 """Share of its lateness by which the schedule follows the arrivals, per read: it makes good an underrated period."""
 
@@ -52,10 +55,10 @@ class PacketClock:
             wire_time: what the line takes to carry one packet [s]; no two samples are closer.
         """
         self._wire_time = wire_time
-        self._last = -np.inf
+        self._last = -math.inf
         self._spacing: float | None = None
         self._period: float | None = None
-        self._jitter = 0.0
+        self._patience = 0.0
         self._reads: deque[tuple[float, int]] = deque(maxlen=WINDOW)
         self._until_look = FIRST_LOOK
 
@@ -86,7 +89,7 @@ class PacketClock:
             return arrival
         due = self._last + n * self._period
         late = arrival - due
-        if late < 0 or late > max(LATE_PERIODS * self._period, LATE_JITTERS * self._jitter):
+        if late < 0 or late > self._patience:
             return arrival
         return min(due + CATCH_UP * late, arrival)
 
@@ -109,6 +112,13 @@ class PacketClock:
         slope = float(arrivals @ counts / (counts @ counts))
         early_to_late = np.sort(arrivals - slope * counts)
         hiccups = int(HICCUPS * len(early_to_late))
-        self._jitter = float(early_to_late[-1 - hiccups] - early_to_late[hiccups])
+        jitter = float(early_to_late[-1 - hiccups] - early_to_late[hiccups])
+        between_reads = float(np.median(np.diff(arrivals)))
+        if between_reads < BUNCHED * slope:
+            self._patience = max(LATE_PERIODS * slope, LATE_JITTERS * jitter)
+        else:
+            self._patience = between_reads + jitter
         self._spacing = slope
-        self._period = slope if self._jitter <= np.median(np.diff(arrivals)) else None
+        # What a source without a period strays from a line grows with the root of the packets; delay does not.
+        evenly = jitter <= between_reads * math.sqrt(len(arrivals) / WINDOW)
+        self._period = slope if evenly else None

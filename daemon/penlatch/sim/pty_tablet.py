@@ -36,6 +36,8 @@ SPEEDS: Final = {
 """Baud rates by termios' names for them."""
 OUTPUT_SPEED: Final = 5
 """Where the output speed stands in what tcgetattr returns."""
+ROUNDING_S: Final = 1e-6
+"""What times may be off for having been added up [s]."""
 LONGEST_GARBAGE: Final = 3
 """Bytes of one burst of noise, at most."""
 
@@ -191,7 +193,7 @@ class PtyTablet(ABC):
         reports = motion.t
         if until_s is not None:
             contact = reports[np.argmax(motion.down)]
-            reports = reports[reports <= contact + until_s]
+            reports = reports[reports <= contact + until_s + ROUNDING_S]
         due = np.ceil(reports / self._latency) * self._latency if self._latency else reports
         start = time.monotonic()
         sent = 0

@@ -1,0 +1,199 @@
+"""One client of the local socket: its calls, one after the other, and their replies."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from penlatch.control import interface
+from penlatch.control.interface import ServiceError
+from penlatch.control.methods import METHODS, Method, Single, Stream
+from penlatch.control.wire import END, Call, Reply
+from penlatch.errors import RequestError
+from penlatch.messages import Armed
+
+if TYPE_CHECKING:
+    from penlatch.control.callers import Caller
+    from penlatch.control.verbs import Verbs
+    from penlatch.messages import Event
+
+log = logging.getLogger(__name__)
+
+PIPELINED = 16
+"""Calls that a client may send ahead of the replies."""
+SEND_TIMEOUT_S = 5.0
+"""A client that does not read its replies for so long is dropped [s]."""
+
+
+class Conversation:
+    """Answers one client until it hangs up, or misbehaves."""
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        verbs: Verbs,
+        caller: Caller,
+        allowed: bool,
+    ) -> None:
+        """`allowed`: whether `caller` may use org.penlatch; what the service is, it tells anybody."""
+        self._reader = reader
+        self._writer = writer
+        self._verbs = verbs
+        self._caller = caller
+        self._allowed = allowed
+        self._calls: deque[Call] = deque()
+        self._news = asyncio.Event()
+        self._gone = asyncio.Event()
+
+    async def run(self) -> None:
+        """Answer until the client is gone."""
+        reading = asyncio.create_task(self._read())
+        try:
+            while (call := await self._next_call()) is not None:
+                await self._answer(call)
+        except (ConnectionError, TimeoutError) as error:
+            log.info("%s: dropped, %s", self._caller, error or "it does not read what it asked for")
+            self._writer.transport.abort()
+        finally:
+            reading.cancel()
+            self._writer.close()
+            with contextlib.suppress(OSError, TimeoutError):
+                await asyncio.wait_for(self._writer.wait_closed(), SEND_TIMEOUT_S)
+            self._writer.transport.abort()
+
+    async def _read(self) -> None:
+        """Collect calls, also while one is being answered: only so is it noticed that a client hangs up."""
+        try:
+            while True:
+                message = await self._reader.readuntil(END)
+                if len(self._calls) >= PIPELINED:
+                    log.warning("%s: more than %d calls at once", self._caller, PIPELINED)
+                    return
+                self._calls.append(Call.from_bytes(message))
+                self._news.set()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # it hung up
+        except asyncio.LimitOverrunError:
+            log.warning("%s: a call that is too long", self._caller)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            log.warning("%s: what came is no Varlink call: %s", self._caller, error)
+        finally:
+            self._gone.set()
+            self._news.set()
+
+    async def _next_call(self) -> Call | None:
+        """Return the next call, None when there will be no more. What was asked before the end is answered."""
+        while not self._calls:
+            if self._gone.is_set():
+                return None
+            self._news.clear()
+            await self._news.wait()
+        return self._calls.popleft()
+
+    async def _answer(self, call: Call) -> None:
+        """Answer one call, whatever it is."""
+        try:
+            method, parameters = self._resolve(call)
+            if isinstance(method, Single):
+                await self._send(call, Reply(parameters=await method.call(self._verbs, parameters)))
+            else:
+                await self._answer_stream(call, method, parameters)
+        except ServiceError as error:
+            await self._send(call, Reply(error=error.error, parameters=error.parameters))
+        except RequestError as error:
+            await self._send(call, _error(error))
+        except (ConnectionError, TimeoutError):
+            raise
+        except Exception:
+            # The text of an unforeseen error may hold anything: it is for the journal.
+            log.exception("%s failed", call.method)
+            problem = "the request failed; see the journal of the terminal"
+            await self._send(call, _error(RequestError(code="unavailable", problem=problem)))
+
+    def _resolve(self, call: Call) -> tuple[Method, Any]:
+        """Find the method and check what it was given.
+
+        Raises:
+            ServiceError: with the error that org.varlink.service has for it.
+            RequestError: `not_allowed`.
+        """
+        if call.interface not in (interface.SERVICE, interface.NAME):
+            raise ServiceError("InterfaceNotFound", interface=call.interface)
+        if call.interface == interface.NAME and not self._allowed:
+            log.warning("%s may not call %s", self._caller, call.method)
+            raise RequestError(
+                code="not_allowed", problem=f"{self._caller} is not among control.allow_users or _groups"
+            )
+        method = METHODS.get(call.method)
+        if method is None:
+            raise ServiceError("MethodNotFound", method=call.method)
+        if call.upgrade:
+            raise ServiceError("MethodNotImplemented", method=call.method)
+        if isinstance(method, Stream) and method.endless and not call.more:
+            raise ServiceError("ExpectedMore")
+        try:
+            return method, msgspec.convert(call.parameters, method.parameters)
+        except msgspec.ValidationError as error:
+            raise ServiceError("InvalidParameter", parameter=_parameter(str(error))) from error
+
+    async def _answer_stream(self, call: Call, method: Stream, parameters: Any) -> None:
+        """Tell events until the last one; give the action up when the client hangs up."""
+        telling = asyncio.create_task(self._tell(call, method, parameters))
+        gone = asyncio.create_task(self._gone.wait())
+        try:
+            await asyncio.wait({telling, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not telling.done():
+                log.info("%s hung up during %s", self._caller, call.method)
+        finally:
+            gone.cancel()
+            telling.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await telling
+
+    async def _tell(self, call: Call, method: Stream, parameters: Any) -> None:
+        events = method.call(self._verbs, parameters)
+        try:
+            async for event in events:
+                last = _is_last(event) and not method.endless
+                if last or call.more:
+                    await self._send(call, Reply(parameters=interface.EventReply.of(event), continues=not last))
+                if last:
+                    return
+            raise RequestError(code="unavailable", problem="the terminal stopped before there was a result")
+        finally:
+            if isinstance(events, AsyncGenerator):
+                await events.aclose()
+
+    async def _send(self, call: Call, reply: Reply) -> None:
+        """Send a reply and wait until the client has taken most of it.
+
+        Raises:
+            ConnectionError: the client is gone.
+            TimeoutError: it does not read.
+        """
+        if call.oneway:
+            return
+        self._writer.write(reply.to_bytes())
+        await asyncio.wait_for(self._writer.drain(), SEND_TIMEOUT_S)
+
+
+def _error(error: RequestError) -> Reply:
+    return Reply(error=interface.error_name(error), parameters=interface.Problem(error.problem))
+
+
+def _is_last(event: Event) -> bool:
+    return not isinstance(event, Armed) and event.done
+
+
+def _parameter(problem: str) -> str:
+    """Return which parameter msgspec complains about: `… - at `$.user`` or `… field `user``."""
+    quoted = problem.split("`")[1::2]
+    return quoted[-1].removeprefix("$.") if quoted else ""

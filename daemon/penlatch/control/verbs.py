@@ -1,0 +1,59 @@
+"""What a terminal can be asked to do, whoever asks: the local socket, a request over MQTT, a test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from penlatch.messages import Action, Decision, Event, Health, Info, User
+
+
+class Verbs(Protocol):
+    """The verbs of a terminal.
+
+    Those that return an iterator do nothing before its first step, and there raise `RequestError` where they refuse.
+    Whoever stops iterating early, by `aclose` or by cancelling the task that waits for the next event, cancels the
+    action. An action never waits for its events to be fetched.
+    """
+
+    def verify(self, user: str, *, transaction: str | None = None) -> AsyncIterator[Event]:
+        """Ask for a signature of `user`; the last event is a decision with `done`."""
+
+    def identify(self, *, transaction: str | None = None) -> AsyncIterator[Event]:
+        """Ask for a signature of anybody; the last event is a decision with `done`."""
+
+    def enroll(
+        self, user: str, *, references: int | None = None, transaction: str | None = None
+    ) -> AsyncIterator[Event]:
+        """Enrol `user` from `references` signatures; the last event is an enrollment with `done`."""
+
+    def monitor(self) -> AsyncIterator[Event]:
+        """Tell every event of every action."""
+
+    async def cancel(self) -> Action:
+        """End the action under way and return which it was.
+
+        Raises:
+            RequestError: `nothing_to_cancel`.
+        """
+
+    async def list_users(self) -> list[User]:
+        """Return everybody who is enrolled."""
+
+    async def delete_user(self, name: str) -> None:
+        """Forget a person.
+
+        Raises:
+            RequestError: `unknown_user`.
+        """
+
+    async def status(self) -> Health:
+        """Return how the terminal is."""
+
+    async def info(self) -> Info:
+        """Return what the terminal is."""
+
+    async def decisions(self, *, limit: int, user: str | None = None) -> list[Decision]:
+        """Return decisions, newest first."""

@@ -1,0 +1,148 @@
+"""What is laid down for systemd and udev: free of mistakes, tight, and of one mind with itself and the code."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from penlatch import config
+from penlatch.report.credentials import CREDENTIAL as PASSWORD_CREDENTIAL
+from penlatch.store.vault import CREDENTIAL as KEY_CREDENTIAL
+
+SYSTEMD = Path(__file__).parents[2] / "systemd"
+UNIT = SYSTEMD / "penlatch.service"
+
+EXPOSURE_LIMIT = 1.3
+"""Of `systemd-analyze security`, where 10 is a service that may do everything."""
+
+needs_systemd = pytest.mark.skipif(
+    not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed: apt-get install systemd"
+)
+
+
+def settings(text: str, *, commented: bool = False) -> list[tuple[str, str]]:
+    """Every `key=value` line of a unit, or those that are commented out."""
+    return re.findall(rf"(?m)^{'#' if commented else ''}(\w+)=(.*)$", text)
+
+
+def setting(key: str) -> str:
+    """The one value of a key of the unit."""
+    (value,) = [v for k, v in settings(UNIT.read_text()) if k == key]
+    return value
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A file system with the unit and something executable where it looks for the daemon."""
+    unit = tmp_path / "etc/systemd/system/penlatch.service"
+    unit.parent.mkdir(parents=True)
+    shutil.copy(UNIT, unit)
+    program = tmp_path / setting("ExecStart").split()[0].lstrip("/")
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    return tmp_path
+
+
+def verify(root: Path) -> subprocess.CompletedProcess[str]:
+    command = ["systemd-analyze", "verify", f"--root={root}", "--recursive-errors=no", "penlatch.service"]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@needs_systemd
+class TestUnit:
+    """`systemd-analyze` on the unit as it ships."""
+
+    def test_it_is_verified_without_a_word(self, root: Path) -> None:
+        result = verify(root)
+        # An unknown key is but a warning: what counts is that nothing at all is said.
+        assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+    @pytest.mark.parametrize("mistake", ["ProtectHome=", "WatchdogSec=", "DeviceAllow="])
+    def test_a_misspelt_key_would_be_found(self, root: Path, mistake: str) -> None:
+        unit = root / "etc/systemd/system/penlatch.service"
+        unit.write_text(unit.read_text().replace(f"\n{mistake}", f"\nX{mistake}"))
+        assert "Unknown key" in verify(root).stderr
+
+    def test_a_program_that_is_not_there_would_be_found(self, root: Path) -> None:
+        shutil.rmtree(root / "opt")
+        assert "not executable" in verify(root).stderr
+
+    def test_its_exposure_is_small(self) -> None:
+        command = ["systemd-analyze", "security", "--offline=true", str(UNIT)]
+        result = subprocess.run(command, capture_output=True, text=True, check=True)
+        exposure = re.search(r"Overall exposure level for \S+: ([\d.]+)", result.stdout)
+        assert exposure is not None
+        assert float(exposure[1]) <= EXPOSURE_LIMIT
+
+
+class TestAgreement:
+    """The unit, the files beside it and the defaults of the configuration mean the same places and names."""
+
+    def test_the_daemon_is_watched_and_restarted(self) -> None:
+        assert setting("Type") == "notify"
+        assert setting("Restart") == "always"
+        assert setting("WatchdogSec") == "60s"
+
+    def test_it_reads_the_configuration_where_everybody_expects_it(self) -> None:
+        assert setting("ExecStart").endswith(f"run --config {config.DEFAULT_PATH}")
+
+    def test_the_default_places_are_the_folders_the_unit_makes(self) -> None:
+        default = config.Config()
+        assert default.store.path.parent == Path("/var/lib", setting("StateDirectory"))
+        assert default.control.socket.parent == Path("/run", setting("RuntimeDirectory"))
+        assert config.DEFAULT_PATH.parent == Path("/etc", setting("ConfigurationDirectory"))
+
+    def test_the_tmpfiles_make_the_same_folders_with_the_same_modes(self) -> None:
+        user, group = setting("User"), setting("Group")
+        lines = [
+            line.split()
+            for line in (SYSTEMD / "penlatch.tmpfiles").read_text().splitlines()
+            if line and not line.startswith("#")
+        ]
+        assert {line[1]: tuple(line[2:5]) for line in lines} == {
+            "/etc/penlatch": ("0755", "root", "root"),
+            f"/var/lib/{setting('StateDirectory')}": (setting("StateDirectoryMode"), user, group),
+            f"/run/{setting('RuntimeDirectory')}": (setting("RuntimeDirectoryMode"), user, group),
+        }
+
+    def test_people_in_the_group_reach_the_socket_and_nothing_else(self) -> None:
+        assert setting("RuntimeDirectoryMode") == "0750"
+        assert setting("StateDirectoryMode") == "0700"
+        assert setting("UMask") == "0077"
+        assert setting("Group") in config.Control().allow_groups
+
+    def test_the_user_is_in_the_groups_of_pens_and_serial_lines(self) -> None:
+        lines = (SYSTEMD / "penlatch.sysusers").read_text()
+        rules = (SYSTEMD / "70-penlatch.rules").read_text()
+        assert set(re.findall(r"(?m)^m penlatch (\w+)$", lines)) == set(re.findall(r'GROUP="(\w+)"', rules))
+        assert re.search(rf"(?m)^u {setting('User')} - ", lines)
+        assert re.search(rf"(?m)^g {setting('Group')} - ?$", lines)
+
+    def test_every_kind_of_device_with_a_rule_is_allowed(self) -> None:
+        allowed = dict(v.split() for k, v in settings(UNIT.read_text()) if k == "DeviceAllow")
+        lines = set(re.findall(r"(tty[A-Z]+)\[0-9\]", (SYSTEMD / "70-penlatch.rules").read_text()))
+        assert allowed == {"char-input": "r"} | {f"char-{line}": "rw" for line in lines}
+
+    def test_the_credentials_it_offers_are_those_the_code_looks_for(self) -> None:
+        offered = {v.split(":")[0] for k, v in settings(UNIT.read_text(), commented=True) if "Credential" in k}
+        assert offered == {KEY_CREDENTIAL, PASSWORD_CREDENTIAL}
+
+
+def test_every_udev_rule_is_well_formed() -> None:
+    term = re.compile(r'^(ACTION|SUBSYSTEM|KERNEL|ENV\{\w+\}|ATTRS\{\w+\}|GROUP|MODE)(==|!=|=)"[^"]*"$')
+    matching = {"ACTION", "SUBSYSTEM", "KERNEL", "ATTRS"}
+    lines = (SYSTEMD / "70-penlatch.rules").read_text().splitlines()
+    rules = [line.lstrip("#") for line in lines if line.lstrip("#").startswith("ACTION")]
+    assert len(rules) == 3
+    for rule in rules:
+        for part in rule.split(", "):
+            found = term.match(part)
+            assert found, part
+            # `=` on what is only to be compared, or `==` on what is to be set, is udev's classic silent mistake.
+            name = found[1].partition("{")[0]
+            assert (found[2] == "=") is (name not in matching if name != "ENV" else "IGNORE" in found[1]), part

@@ -1,8 +1,9 @@
 """Decoding of evdev events: our bulk decoder beside python-evdev's `InputDevice.read()`, on the same bytes.
 
 Both read from a pipe, through the same system call that a device answers. `read()` yields objects and leaves it to its
-caller to carry the state from frame to frame; our decoder's time includes that. Each size of read is a figure of its
-own: a pen that is read as it writes delivers a frame at a time, a kernel buffer holds 64 events and more.
+caller to carry the state from frame to frame; our decoder's time includes that. Each amount of events is a figure of
+its own: bulk decoding costs as much for one frame as for dozens, so it gains with backlogs and recordings, and loses
+where little is decoded at once.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
 
 TARGET_TIMES = 10.0
 PIPE_BYTES = 1 << 20
-KERNEL_BUFFER = 64
-"""Events that the kernel keeps for a client at least (EVDEV_MIN_BUFFER_SIZE), and that `read()` takes at most."""
+KERNEL_QUEUE = 64
+"""Events that the kernel keeps for a reader at least (EVDEV_MIN_BUFFER_SIZE), and that `read()` takes at most."""
+WRITING_FRAMES = 6
+"""Frames that `EvdevPen` decodes together while a pen writes at 200 Hz (its MOTION_DELAY_S)."""
 FRAMES = 6_000
 """Half a minute of writing at 200 Hz."""
 
@@ -68,12 +71,15 @@ def recorded(folder: Path) -> NDArray[np.void] | None:
     return np.array(rows, dtype=INPUT_EVENT) if rows else None
 
 
-def _cuts(events: NDArray[np.void], size: int | None) -> list[bytes]:
-    """Cut the stream into what one read finds: `size` events, or one frame where `size` is None."""
-    if size is not None:
-        return [events[start : start + size].tobytes() for start in range(0, len(events), size)]
+def _reads(events: NDArray[np.void], size: int) -> list[bytes]:
+    """Cut the stream into reads of `size` events."""
+    return [events[start : start + size].tobytes() for start in range(0, len(events), size)]
+
+
+def _batches(events: NDArray[np.void], frames: int) -> list[bytes]:
+    """Cut the stream into batches of `frames` whole frames."""
     ends = np.flatnonzero((events["type"] == EV_SYN) & (events["code"] == SYN_REPORT)) + 1
-    return [part.tobytes() for part in np.split(events, ends) if len(part)]
+    return [part.tobytes() for part in np.split(events, ends[frames - 1 :: frames]) if len(part)]
 
 
 class _Pipe:
@@ -122,21 +128,21 @@ def _plain(pipe: _Pipe) -> Callable[[], int]:
     return decode
 
 
-def _compare(name: str, events: NDArray[np.void], size: int | None, *, rounds: int, target: float | None) -> Figure:
-    parts = _cuts(events, size)
+def _compare(name: str, parts: list[bytes], *, rounds: int, target: float | None) -> Figure:
+    total = sum(map(len, parts)) // INPUT_EVENT.itemsize
     # What else the machine does comes on top of some reads in some rounds: the least time of each read is its own.
     best = {which: np.full(len(parts), np.inf) for which in ("ours", "plain")}
     pipe = _Pipe()
     for _ in range(rounds):
         for which, make in (("ours", _ours), ("plain", _plain)):
             np.minimum(best[which], pipe.seconds(parts, make(pipe)), out=best[which])
-    rates = {which: len(events) / float(times.sum()) for which, times in best.items()}
+    rates = {which: total / float(times.sum()) for which, times in best.items()}
     pipe.close()
     return Figure(
         name=name,
         value=rates["ours"],
         unit="events/s",
-        n=len(events) * rounds,
+        n=total * rounds,
         how=f"read and decoded to frames with their state carried, least time of each read in {rounds} rounds",
         plain=rates["plain"],
         plain_how="evdev.InputDevice.read() on the same pipe: an object per event, no frames, no state",
@@ -151,11 +157,19 @@ def measure(bench: Bench) -> list[Figure]:
     events = synthetic()
     whole = PIPE_BYTES // INPUT_EVENT.itemsize
     figures = [
-        _compare("evdev decoding, bulk", events, whole, rounds=rounds, target=TARGET_TIMES),
-        _compare(f"evdev decoding, reads of {KERNEL_BUFFER} events", events, KERNEL_BUFFER, rounds=rounds, target=None),
-        _compare("evdev decoding, a frame per read", events, None, rounds=rounds, target=None),
+        _compare("evdev decoding, bulk", _reads(events, whole), rounds=rounds, target=TARGET_TIMES),
+        _compare(
+            f"evdev decoding, {KERNEL_QUEUE} events at once", _reads(events, KERNEL_QUEUE), rounds=rounds, target=None
+        ),
+        _compare(
+            f"evdev decoding, {WRITING_FRAMES} frames at once",
+            _batches(events, WRITING_FRAMES),
+            rounds=rounds,
+            target=None,
+        ),
     ]
     recordings = recorded(Path(os.environ.get("PENLATCH_RECORDINGS", ROOT.parent / "shared" / "recordings")) / "evemu")
     if recordings is not None:
-        figures.append(_compare("evdev decoding, recordings", recordings, whole, rounds=rounds, target=TARGET_TIMES))
+        parts = _reads(recordings, whole)
+        figures.append(_compare("evdev decoding, recordings", parts, rounds=rounds, target=TARGET_TIMES))
     return figures

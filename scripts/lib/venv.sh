@@ -23,7 +23,7 @@ find_python() {
             command -v "$name"
             return 0
         fi
-        seen=" (found $(command -v "$name"), $("$name" --version 2>&1))"
+        seen=" (found $(command -v "$name"), $("$name" --version 2>&1 || true))"
     done
     fail "Python 3.11 or later is needed$seen. Debian 12 and Ubuntu 24.04 have it: apt-get install python3 python3-venv"
 }

@@ -1,0 +1,118 @@
+"""The helpers of the scripts: they say exactly what is missing, and make a virtual environment once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+LIB = Path(__file__).parents[2] / "scripts" / "lib"
+
+
+def bash(program: str, *, cwd: Path, **changed: str) -> subprocess.CompletedProcess[str]:
+    """Run a bash program that has sourced every helper, strict as the scripts are."""
+    head = f"set -euo pipefail; SCRIPT_NAME=test; source '{LIB}/venv.sh'; "
+    return subprocess.run(
+        ["/bin/bash", "-c", head + program],
+        cwd=cwd,
+        env=os.environ | changed,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def program(folder: Path, name: str, text: str) -> None:
+    """Put an executable shell script into a folder."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+    (folder / name).chmod(0o755)
+
+
+class TestApt:
+    """What is missing is named with its reason; nobody without rights is left guessing."""
+
+    NEEDS = (
+        "apt_need present 'is here' true; apt_need gizmo 'turns the pen' false; apt_need gadget 'for TLS' test -e /x; "
+    )
+
+    def test_without_rights_it_names_every_missing_package_and_the_command(self, tmp_path: Path) -> None:
+        result = bash(self.NEEDS + "can_be_root() { false; }; apt_install; echo went on", cwd=tmp_path)
+        assert result.returncode == 1
+        assert result.stdout == ""
+        assert "gizmo              turns the pen" in result.stderr
+        assert "gadget             for TLS" in result.stderr
+        assert "present" not in result.stderr
+        assert result.stderr.endswith("sudo apt-get install --no-install-recommends gizmo gadget\n")
+
+    def test_with_rights_it_installs_them_in_one_go_and_goes_on(self, tmp_path: Path) -> None:
+        program(tmp_path / "bin", "apt-get", f'echo "$@" >> {tmp_path}/log')
+        result = bash(
+            f'PATH={tmp_path}/bin:$PATH; as_root() {{ "$@"; }}; can_be_root() {{ true; }}; {self.NEEDS} apt_install; '
+            "apt_install; echo went on",
+            cwd=tmp_path,
+        )
+        assert (result.returncode, result.stdout) == (0, "went on\n"), result.stderr
+        assert (tmp_path / "log").read_text().splitlines() == [
+            "update -q",
+            "install -q -y --no-install-recommends gizmo gadget",
+        ]
+
+    def test_an_installation_that_fails_ends_the_script(self, tmp_path: Path) -> None:
+        program(tmp_path / "bin", "apt-get", "exit 100")
+        result = bash(
+            f'PATH={tmp_path}/bin:$PATH; as_root() {{ "$@"; }}; can_be_root() {{ true; }}; {self.NEEDS} apt_install; '
+            "echo went on",
+            cwd=tmp_path,
+        )
+        assert result.returncode == 1
+        assert result.stdout == ""
+        assert "could not install gizmo gadget" in result.stderr
+
+    def test_nothing_missing_asks_for_nothing(self, tmp_path: Path) -> None:
+        result = bash("apt_need present 'is here' true; can_be_root() { exit 9; }; apt_install", cwd=tmp_path)
+        assert (result.returncode, result.stderr) == (0, "")
+
+
+class TestPython:
+    """The first Python that is new enough, or a clear word."""
+
+    def test_it_passes_over_an_old_one(self, tmp_path: Path) -> None:
+        program(tmp_path / "bin", "python3", "exit 1")
+        program(tmp_path / "bin", "python3.12", "exit 0")
+        result = bash(f"PATH={tmp_path}/bin; find_python", cwd=tmp_path)
+        assert result.stdout.strip() == f"{tmp_path}/bin/python3.12"
+
+    def test_where_there_is_none_it_says_what_it_found_and_what_to_do(self, tmp_path: Path) -> None:
+        program(tmp_path / "bin", "python3", '[ "$1" = --version ] && echo Python 3.9.2; exit 1')
+        result = bash(f"PATH={tmp_path}/bin; python=$(find_python); echo went on", cwd=tmp_path)
+        assert result.returncode == 1
+        assert result.stdout == ""
+        assert "Python 3.11 or later is needed (found" in result.stderr
+        assert "Python 3.9.2" in result.stderr
+
+
+class TestVenv:
+    """Made once, kept while it fits, made again when what it was made from changes."""
+
+    def make(self, checkout: Path, name: str, *arguments: str) -> str:
+        result = bash(f"make_venv {name} {sys.executable} {' '.join(arguments)}; echo went on", cwd=checkout)
+        if result.returncode != 0:
+            assert result.stdout == ""
+            assert "pip could not install" in result.stderr
+            return "failed"
+        return "kept" if "up to date" in result.stderr else "made"
+
+    def test_a_venv_is_kept_while_it_fits(self, tmp_path: Path) -> None:
+        project = tmp_path / "pyproject.toml"
+        project.write_text("[project]\n")
+        absent = ("--no-index", "./absent")
+        assert [self.make(tmp_path, ".v", *absent) for _ in range(2)] == ["failed", "failed"], "not taken for done"
+        assert [self.make(tmp_path, ".v", "pip") for _ in range(2)] == ["made", "kept"]
+        assert self.make(tmp_path, ".v", "pip", "setuptools") == "made", "other packages"
+        project.write_text("[project]\nname = 'x'\n")
+        assert self.make(tmp_path, ".v", "pip", "setuptools") == "made", "another pyproject.toml"
+        (tmp_path / ".v").rename(tmp_path / ".w")
+        assert self.make(tmp_path, ".w", "pip", "setuptools") == "made", "one that was moved"
+        assert (tmp_path / ".w" / "bin" / "pip").read_text().startswith(f"#!{tmp_path}/.w/bin/python")

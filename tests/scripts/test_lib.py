@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 LIB = Path(__file__).parents[2] / "scripts" / "lib"
@@ -93,26 +93,50 @@ class TestPython:
         assert "Python 3.9.2" in result.stderr
 
 
+FAKE_PYTHON = """
+case "$*" in
+-VV) echo "Python 3.11.9 (a stand-in)" ;;
+"-m venv --clear "*)
+    rm -rf "$4"; mkdir -p "$4/bin"
+    cp "$0" "$4/bin/python"; touch "$4/bin/pip"; echo "VIRTUAL_ENV=$PWD/$4" >"$4/bin/activate"; echo venv >>log ;;
+"-m pip install "*absent*) exit 1 ;;
+"-m pip install "*) echo "pip ${*#-m pip install }" >>log ;;
+esac
+"""
+"""Does what `make_venv` asks of a Python, in no time, and keeps a log of it. `scripts/test` itself uses a real one."""
+
+
 class TestVenv:
     """Made once, kept while it fits, made again when what it was made from changes."""
 
-    def make(self, checkout: Path, name: str, *arguments: str) -> str:
-        result = bash(f"make_venv {name} {sys.executable} {' '.join(arguments)}; echo went on", cwd=checkout)
+    def make(self, checkout: Path, name: str, *arguments: str) -> list[str]:
+        """Call `make_venv`, and return what was done."""
+        program(checkout, "python", FAKE_PYTHON)
+        (checkout / "log").write_text("")
+        result = bash(f"make_venv {name} {checkout}/python {shlex.join(arguments)}; echo went on", cwd=checkout)
         if result.returncode != 0:
             assert result.stdout == ""
             assert "pip could not install" in result.stderr
-            return "failed"
-        return "kept" if "up to date" in result.stderr else "made"
+            return [*(checkout / "log").read_text().split("\n")[:-1], "failed"]
+        assert result.stdout == "went on\n"
+        return (checkout / "log").read_text().split("\n")[:-1]
 
-    def test_a_venv_is_kept_while_it_fits(self, tmp_path: Path) -> None:
+    def test_it_is_kept_while_it_fits(self, tmp_path: Path) -> None:
         project = tmp_path / "pyproject.toml"
         project.write_text("[project]\n")
-        absent = ("--no-index", "./absent")
-        assert [self.make(tmp_path, ".v", *absent) for _ in range(2)] == ["failed", "failed"], "not taken for done"
-        assert [self.make(tmp_path, ".v", "pip") for _ in range(2)] == ["made", "kept"]
-        assert self.make(tmp_path, ".v", "pip", "setuptools") == "made", "other packages"
+        assert self.make(tmp_path, ".v", "absent") == ["venv", "failed"]
+        assert self.make(tmp_path, ".v", "absent") == ["failed"], "a failure is not taken for done"
+        assert self.make(tmp_path, ".v", "-e", ".") == ["pip --quiet -e ."]
+        assert self.make(tmp_path, ".v", "-e", ".") == []
+        assert self.make(tmp_path, ".v", "-e", ".[dev]") == ["pip --quiet -e .[dev]"]
         project.write_text("[project]\nname = 'x'\n")
-        assert self.make(tmp_path, ".v", "pip", "setuptools") == "made", "another pyproject.toml"
+        assert self.make(tmp_path, ".v", "-e", ".[dev]") == ["pip --quiet -e .[dev]"]
+        assert self.make(tmp_path, ".v", "-e", ".[dev]") == []
+
+    def test_one_that_was_moved_or_is_of_another_python_is_made_anew(self, tmp_path: Path) -> None:
+        (tmp_path / "pyproject.toml").write_text("[project]\n")
+        assert self.make(tmp_path, ".v", "x") == ["venv", "pip --quiet x"]
         (tmp_path / ".v").rename(tmp_path / ".w")
-        assert self.make(tmp_path, ".w", "pip", "setuptools") == "made", "one that was moved"
-        assert (tmp_path / ".w" / "bin" / "pip").read_text().startswith(f"#!{tmp_path}/.w/bin/python")
+        assert self.make(tmp_path, ".w", "x") == ["venv", "pip --quiet x"]
+        program(tmp_path / ".w" / "bin", "python", FAKE_PYTHON.replace("3.11.9", "3.11.8"))
+        assert self.make(tmp_path, ".w", "x") == ["venv", "pip --quiet x"]

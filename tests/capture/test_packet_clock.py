@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penlatch.capture.packet_clock import FIRST_LOOK, PacketClock
+from penlatch.capture.packet_clock import FIRST_LOOK, HICCUP_S, PacketClock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,7 +95,7 @@ def test_packets_that_a_stall_merged_are_spaced_by_the_period(period: float) -> 
     assert np.allclose(times, sampled, atol=0.001)
 
 
-@given(st.floats(0.05, 5.0))
+@given(st.floats(HICCUP_S + 0.001, 5.0))
 def test_a_pause_stays_a_pause(pause: float) -> None:
     sampled = 7.0 + 0.01 * np.arange(200)
     sampled[100:] += pause
@@ -103,18 +103,23 @@ def test_a_pause_stays_a_pause(pause: float) -> None:
     assert np.allclose(times, sampled, atol=1e-6)
 
 
-def test_a_report_left_out_stays_left_out() -> None:
-    sampled = 7.0 + 0.01 * np.delete(np.arange(200), 120)
+@pytest.mark.parametrize("left_out", [1, 3, 10])
+def test_reports_left_out_stay_left_out_but_for_one_packet_in_doubt(left_out: int) -> None:
+    sampled = 7.0 + 0.01 * np.delete(np.arange(200), slice(120, 120 + left_out))
     times = stamp_all(clock(), sampled, sampled + 0.0002)
-    assert np.abs(times - sampled).max() < 0.001
+    assert np.count_nonzero(np.abs(times - sampled) > 0.001) <= 1
 
 
-def test_a_single_late_packet_is_put_back_in_its_place() -> None:
+@pytest.mark.parametrize("delay", [0.006, 0.0099, 0.03, 0.045])
+def test_a_late_packet_is_put_back_in_its_place_when_the_next_are_in_time(delay: float) -> None:
     sampled = 7.0 + 0.01 * np.arange(200)
     arrived = sampled + 0.0002
-    arrived[120] += 0.006
+    late = arrived[120] + delay
+    # What was held up behind it arrives right after it, in one read.
+    arrived[121:] = np.maximum(arrived[121:], late + 0.0001)
+    arrived[120] = late
     times = stamp_all(clock(), sampled, arrived)
-    assert np.abs(times - sampled).max() < 0.001
+    assert np.abs(times - sampled).max() < 0.003
 
 
 @pytest.mark.parametrize("steps", [(0.002, 0.025), (0.005, 0.015), (0.001, 0.020, 0.040)])
@@ -131,7 +136,7 @@ def test_no_time_strays_from_the_arrival_by_more_than_it_may(steps: Sequence[tup
     machine, now = clock(), 1000.0
     for wait, n in steps:
         now += wait
-        allowed = machine._patience if machine.period else 0.0
+        allowed = max(machine._patience, HICCUP_S) if machine.period else 0.0
         if n:
             assert now - machine.stamp(now, n)[-1] <= allowed + 1e-9
 

@@ -24,12 +24,15 @@ PAUSE_PERIODS: Final = 3.0
 HICCUPS: Final = 1 / 20
 """Share of the earliest and of the latest arrivals that are no ordinary jitter, but hiccups of the machine."""
 LATE_PERIODS: Final = 0.9
-"""A packet that comes this many periods late was sampled late, not only delivered late: had it been kept back that
-long, the next one would have come with it."""
+"""A packet that comes this many periods late may have been sampled late, not only delivered late: had it been kept
+back that long, the next one should have come with it."""
 LATE_JITTERS: Final = 2.0
 """The same in widths of ordinary jitter; the longer of the two counts."""
 BUNCHED: Final = 1.5
 """Periods between two reads from which on a timer bunches the packets, and may keep one back all that time."""
+HICCUP_S: Final = 0.05
+"""Longest time for which a busy machine may hold up a single packet, seen once [s]. If the next one is as late, or
+this one later still, it was a pause."""
 CATCH_UP: Final = 1 / 32
 """Share of its lateness by which the schedule follows the arrivals, per read: it makes good an underrated period."""
 
@@ -59,6 +62,7 @@ class PacketClock:
         self._spacing: float | None = None
         self._period: float | None = None
         self._patience = 0.0
+        self._doubtful = False
         self._reads: deque[tuple[float, int]] = deque(maxlen=WINDOW)
         self._until_look = FIRST_LOOK
 
@@ -89,9 +93,14 @@ class PacketClock:
             return arrival
         due = self._last + n * self._period
         late = arrival - due
-        if late < 0 or late > self._patience:
-            return arrival
-        return min(due + CATCH_UP * late, arrival)
+        if 0 <= late <= self._patience:
+            self._doubtful = False
+            return min(due + CATCH_UP * late, arrival)
+        if self._patience < late <= HICCUP_S and not self._doubtful:
+            self._doubtful = True
+            return due
+        self._doubtful = False
+        return arrival
 
     def _learn(self, arrival: float, n: int) -> None:
         pause = max(PAUSE_S, PAUSE_PERIODS * (self._spacing or 0.0))

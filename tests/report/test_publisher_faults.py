@@ -7,8 +7,6 @@ import gc
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
 from penlatch.errors import StoreError
 from penlatch.report import connection
 from penlatch.report.backoff import Backoff
@@ -18,6 +16,8 @@ from support.proxy import Line
 from support.waiting import eventually
 
 if TYPE_CHECKING:
+    import pytest
+
     from penlatch.report.publisher import Publisher
     from support.broker import Mosquitto
     from support.fixtures import Launch, MakeBroker
@@ -29,6 +29,10 @@ STATE = "penlatch/door/state"
 async def settled(publisher: Publisher) -> None:
     """Wait until everything said so far is acknowledged."""
     await eventually(lambda: publisher.connected and not publisher._connection._in_flight)  # type: ignore[union-attr] # connected
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def numbers(observer: Observer) -> list[int]:
@@ -272,9 +276,9 @@ async def test_failed_tries_leak_no_files(launch: Launch, monkeypatch: pytest.Mo
     try:
         await publisher.start()
         await eventually(lambda: len(waits) >= 5)
-        before = len(list(Path("/proc/self/fd").iterdir()))
+        before = open_files()
         await eventually(lambda: len(waits) >= 60)
-        assert len(list(Path("/proc/self/fd").iterdir())) <= before + 4
+        assert open_files() <= before + 4
     finally:
         gc.enable()
     await publisher.stop()

@@ -1,126 +1,149 @@
-"""Verbs for tests of whoever calls them: they play what a test tells them."""
+"""A terminal for tests of what asks it: it answers by script, and notes how its actions ended."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from penlatch.errors import RequestError
-from penlatch.messages import Action, Armed, Decision, Event, Health, Info, Part, Reason, User, Verdict
+from penlatch.messages import (
+    Action,
+    Armed,
+    Decision,
+    Enrollment,
+    Health,
+    Info,
+    Part,
+    Reason,
+    User,
+    Verdict,
+)
+from support.outboxes import decision
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from penlatch.messages import Event
 
-def a_decision(seq: int = 1, **changed: object) -> Decision:
-    """Return a match of alice, with some fields changed."""
-    fields: dict[str, object] = {
-        "terminal": "door",
-        "seq": seq,
-        "boot": 1,
-        "time": f"2026-01-02T03:04:{seq % 60:02}.678Z",
-        "action": Action.VERIFY,
-        "user": "alice",
-        "verdict": Verdict.MATCH,
-        "done": True,
-        "reason": Reason.AGREES,
-        "probability": 0.9312,
-        "threshold": 0.5,
-    }
-    return Decision(**fields | changed)  # type: ignore[arg-type]  # fields of a message, changed by name
+FINE = Part(ok=True, detail="fine")
+HEALTH = Health(
+    ok=True,
+    time="2026-01-01T00:00:00.000Z",
+    action=Action.IDLE,
+    pen=FINE,
+    models=FINE,
+    store=FINE,
+    outbox=FINE,
+    broker=Part(ok=False, detail="gone"),
+    users=1,
+    decisions=3,
+    outbox_depth=0,
+    uptime_s=1.5,
+)
+INFO = Info(
+    terminal="door",
+    version="1",
+    mode="on-demand",
+    threshold=0.5,
+    models="abc",
+    runtime="none",
+    requests=("verify", "status"),
+    boot=7,
+)
 
 
-def armed(attempt: int = 1, user: str | None = "alice", action: Action = Action.VERIFY) -> Armed:
-    """Return the news that the terminal waits."""
-    return Armed(action=action, user=user, attempt=attempt, timeout_s=30.0)
-
-
-class ScriptedVerbs:
-    """The verbs, which do what `script` says: events to tell, a refusal to raise, or None to wait for ever."""
+class ScriptedTerminal:
+    """Verbs that need no pen. `identify` waits until it is cancelled, `monitor` tells what `events` is given."""
 
     def __init__(self) -> None:
-        self.script: list[Event | RequestError | None] = []
+        self.people = {"anna": User(name="anna", references=5, enrolled="2026-01-01T00:00:00Z", template_version="1")}
         self.asked: list[tuple[object, ...]] = []
-        self.people = [
-            User(name="alice", references=5, enrolled="2026-01-01T00:00:00.000Z", template_version="1a2b"),
-            User(name="bob", references=8, enrolled="2026-01-01T00:00:01.000Z", template_version="1a2b"),
-        ]
-        self.journal: list[Decision] = []
-        self.healthy = True
-        self.waiting = threading.Event()
-        self.cancelled = threading.Event()
+        self.given_up = asyncio.Event()
+        """Set when an action was cancelled by who asked for it."""
+        self.waiting = asyncio.Event()
+        """Set while `identify` waits."""
+        self._cancelled = asyncio.Event()
+        self.events: asyncio.Queue[Event] = asyncio.Queue()
 
-    async def _play(self) -> AsyncIterator[Event]:
-        try:
-            for step in self.script:
-                if isinstance(step, RequestError):
-                    raise step
-                if step is None:
-                    self.waiting.set()
-                    await asyncio.get_running_loop().create_future()
-                else:
-                    yield step
-        finally:
-            self.cancelled.set()
-
-    def verify(self, user: str, *, transaction: str | None = None) -> AsyncIterator[Event]:
+    async def verify(self, user: str, *, transaction: str | None = None) -> AsyncIterator[Event]:
         self.asked.append(("verify", user, transaction))
-        return self._play()
+        if user not in self.people:
+            raise RequestError(code="unknown_user", problem=f"nobody is enrolled as {user}")
+        yield Armed(action=Action.VERIFY, user=user, attempt=1, timeout_s=30.0, transaction=transaction)
+        yield _unjudged(decision(1), Verdict.RETRY, Reason.TOO_SHORT)
+        yield Armed(action=Action.VERIFY, user=user, attempt=2, timeout_s=20.0, transaction=transaction)
+        yield decision(2)
 
-    def identify(self, *, transaction: str | None = None) -> AsyncIterator[Event]:
+    async def identify(self, *, transaction: str | None = None) -> AsyncIterator[Event]:
         self.asked.append(("identify", transaction))
-        return self._play()
+        try:
+            yield Armed(action=Action.IDENTIFY, user=None, attempt=1, timeout_s=30.0, transaction=transaction)
+            self.waiting.set()
+            await self._cancelled.wait()
+        except (asyncio.CancelledError, GeneratorExit):
+            self.given_up.set()
+            raise
+        finally:
+            self.waiting.clear()
+        yield _unjudged(decision(1), Verdict.ERROR, Reason.CANCELLED)
 
-    def enroll(
+    async def enroll(
         self, user: str, *, references: int | None = None, transaction: str | None = None
     ) -> AsyncIterator[Event]:
         self.asked.append(("enroll", user, references, transaction))
-        return self._play()
+        if user in self.people:
+            raise RequestError(code="already_enrolled", problem=f"{user} is enrolled")
+        stages = references or 5
+        for stage in range(1, stages + 1):
+            yield Enrollment(
+                user=user,
+                outcome="accepted" if stage < stages else "enrolled",
+                done=stage == stages,
+                reason=None,
+                stage=stage,
+                stages=stages,
+                transaction=transaction,
+            )
 
-    def monitor(self) -> AsyncIterator[Event]:
-        return self._play()
+    async def monitor(self) -> AsyncIterator[Event]:
+        try:
+            while True:
+                yield await self.events.get()
+        finally:
+            self.given_up.set()
 
     async def cancel(self) -> Action:
-        if self.script:
-            return Action.VERIFY
-        raise RequestError(code="nothing_to_cancel", problem="the terminal is idle")
+        if not self.waiting.is_set():
+            raise RequestError(code="nothing_to_cancel", problem="the terminal is idle")
+        self._cancelled.set()
+        return Action.IDENTIFY
 
     async def list_users(self) -> list[User]:
-        return self.people
+        return list(self.people.values())
 
     async def delete_user(self, name: str) -> None:
-        if not any(person.name == name for person in self.people):
-            raise RequestError(code="unknown_user", problem=f"{name} is not enrolled")
-        self.people = [person for person in self.people if person.name != name]
-
-    async def decisions(self, *, limit: int, user: str | None = None) -> list[Decision]:
-        return [d for d in reversed(self.journal) if user in (None, d.user)][:limit]
+        if self.people.pop(name, None) is None:
+            raise RequestError(code="unknown_user", problem=f"nobody is enrolled as {name}")
 
     async def status(self) -> Health:
-        return Health(
-            ok=self.healthy,
-            time="2026-01-02T03:04:05.678Z",
-            action=Action.IDLE,
-            pen=Part(ok=self.healthy, detail="Wacom ISDV4 at /dev/ttyS4" if self.healthy else "no tablet answers"),
-            models=Part(ok=True, detail="1a2b on tflite-runtime"),
-            store=Part(ok=True, detail="penlatch.db"),
-            outbox=Part(ok=True, detail="0 waiting"),
-            broker=Part(ok=True),
-            users=len(self.people),
-            decisions=len(self.journal),
-            outbox_depth=0,
-            uptime_s=3720.0,
-        )
+        return HEALTH
 
     async def info(self) -> Info:
-        return Info(
-            terminal="door",
-            version="1",
-            mode="on-demand",
-            threshold=0.5,
-            models="1a2b",
-            runtime="tflite-runtime",
-            requests=(),
-            boot=1,
-        )
+        return INFO
+
+    async def decisions(self, *, limit: int, user: str | None = None) -> list[Decision]:
+        self.asked.append(("decisions", limit, user))
+        return [decision(seq) for seq in range(3, 0, -1)][:limit]
+
+
+def _unjudged(taken: Decision, verdict: Verdict, reason: Reason) -> Decision:
+    return msgspec.structs.replace(
+        taken,
+        verdict=verdict,
+        done=verdict is not Verdict.RETRY,
+        reason=reason,
+        probability=None,
+        threshold=None,
+    )

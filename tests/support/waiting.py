@@ -19,5 +19,5 @@ async def eventually(condition: Callable[[], object]) -> None:
         TimeoutError: it did not within `PATIENCE_S`.
     """
     async with asyncio.timeout(PATIENCE_S):
-        while not condition():  # noqa: ASYNC110 - a condition over what others own has no event
+        while not condition():
             await asyncio.sleep(0.01)

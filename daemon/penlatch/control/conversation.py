@@ -59,9 +59,8 @@ class Conversation:
         try:
             while (call := await self._next_call()) is not None:
                 await self._answer(call)
-        except (ConnectionError, TimeoutError) as error:
-            log.info("%s: dropped, %s", self._caller, error or "it does not read what it asked for")
-            self._writer.transport.abort()
+        except _HungUp as error:
+            log.info("%s: %s", self._caller, error)
         finally:
             reading.cancel()
             self._writer.close()
@@ -110,7 +109,7 @@ class Conversation:
             await self._send(call, Reply(error=error.error, parameters=error.parameters))
         except RequestError as error:
             await self._send(call, _error(error))
-        except (ConnectionError, TimeoutError):
+        except _HungUp:
             raise
         except Exception:
             # The text of an unforeseen error may hold anything: it is for the journal.
@@ -146,6 +145,8 @@ class Conversation:
 
     async def _answer_stream(self, call: Call, method: Stream, parameters: Any) -> None:
         """Tell events until the last one; give the action up when the client hangs up."""
+        if self._gone.is_set():
+            return
         telling = asyncio.create_task(self._tell(call, method, parameters))
         gone = asyncio.create_task(self._gone.wait())
         try:
@@ -176,13 +177,22 @@ class Conversation:
         """Send a reply and wait until the client has taken most of it.
 
         Raises:
-            ConnectionError: the client is gone.
-            TimeoutError: it does not read.
+            _HungUp: it does not.
         """
         if call.oneway:
             return
         self._writer.write(reply.to_bytes())
-        await asyncio.wait_for(self._writer.drain(), SEND_TIMEOUT_S)
+        try:
+            await asyncio.wait_for(self._writer.drain(), SEND_TIMEOUT_S)
+        except ConnectionError as error:
+            raise _HungUp("hung up before it was answered") from error
+        except TimeoutError as error:
+            self._writer.transport.abort()
+            raise _HungUp("dropped: it does not read what it asked for") from error
+
+
+class _HungUp(Exception):  # noqa: N818 - the end of a conversation, not a fault
+    """Nobody is there to be answered."""
 
 
 def _error(error: RequestError) -> Reply:

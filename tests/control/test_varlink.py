@@ -1,0 +1,188 @@
+"""The interface as an independent Varlink client sees it: it reads our description and calls every method."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+import varlink
+
+from penlatch import messages
+from penlatch.control import interface
+from penlatch.control.methods import METHODS
+from support.outboxes import decision
+from support.verbs import HEALTH, INFO
+from support.waiting import PATIENCE_S, eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from support.verbs import ScriptedTerminal
+
+pytestmark = pytest.mark.usefixtures("server")
+
+
+async def calling(path: Path, call: Callable[[Any], Any]) -> Any:
+    """Open org.penlatch with the `varlink` package in a thread of its own, and return what `call` makes of it."""
+
+    def run() -> Any:
+        with varlink.Client(f"unix:{path}") as client, client.open("org.penlatch") as door:
+            return call(door)
+
+    async with asyncio.timeout(PATIENCE_S):
+        return await asyncio.to_thread(run)
+
+
+async def refusal(path: Path, call: Callable[[Any], Any]) -> tuple[str, dict[str, Any]]:
+    """Return name and parameters of the error that `call` meets."""
+    with pytest.raises(varlink.VarlinkError) as caught:
+        await calling(path, call)
+    return caught.value.error(), caught.value.parameters()
+
+
+async def test_the_service_describes_itself(socket_path: Path) -> None:
+    def run() -> tuple[Any, list[str]]:
+        with varlink.Client(f"unix:{socket_path}") as client:
+            interfaces = client.get_interfaces()
+            return client.info, sorted(interfaces)
+
+    info, interfaces = await asyncio.to_thread(run)
+    assert (info["vendor"], info["product"]) == ("penlatch", "penlatch")
+    assert interfaces == ["org.penlatch", "org.varlink.service"]
+
+
+def test_every_method_of_the_description_is_served_and_no_other() -> None:
+    described = set()
+    for name in (interface.NAME, interface.SERVICE):
+        parsed = varlink.Interface(interface.description(name))
+        methods = {key: m for key, m in parsed.members.items() if type(m).__name__ == "_Method"}
+        described |= {f"{name}.{key}" for key in methods}
+        for key, method in methods.items():
+            taken = {field.name for field in msgspec.structs.fields(METHODS[f"{name}.{key}"].parameters)}
+            assert taken == set(method.in_type.fields), key
+    assert described == set(METHODS)
+
+
+@pytest.mark.parametrize("kind", ["Armed", "Decision", "Enrollment", "User", "Health", "Part"])
+def test_the_described_types_have_the_fields_of_the_messages(kind: str) -> None:
+    parsed = varlink.Interface(interface.description(interface.NAME)).members[kind].type
+    message = getattr(messages, kind)
+    tag = {"kind"} if message.__struct_config__.tag else set()
+    assert set(parsed.fields) == {field.name for field in msgspec.structs.fields(message)} | tag
+
+
+def test_every_error_code_is_described() -> None:
+    parsed = varlink.Interface(interface.description(interface.NAME)).members
+    errors = {f"{interface.NAME}.{key}" for key, member in parsed.items() if type(member).__name__ == "_Error"}
+    assert {interface.error_code(name) for name in errors} == set(messages.RequestErrorCode.__args__)
+
+
+async def test_verify_with_more_tells_every_event(socket_path: Path, terminal: ScriptedTerminal) -> None:
+    replies = await calling(socket_path, lambda door: list(door.Verify("anna", "t1", _more=True)))
+    assert [next(iter(reply)) for reply in replies] == ["armed", "decision", "armed", "decision"]
+    assert [reply["decision"]["verdict"] for reply in replies if "decision" in reply] == ["retry", "match"]
+    assert replies[0]["armed"]["transaction"] == "t1"
+    assert terminal.asked == [("verify", "anna", "t1")]
+
+
+async def test_verify_without_more_returns_the_last_event_alone(socket_path: Path) -> None:
+    reply = await calling(socket_path, lambda door: door.Verify(user="anna"))
+    assert set(reply) == {"decision"}
+    assert (reply["decision"]["seq"], reply["decision"]["probability"]) == (2, 0.875)
+
+
+async def test_enroll_takes_as_many_references_as_asked(socket_path: Path, terminal: ScriptedTerminal) -> None:
+    replies = await calling(socket_path, lambda door: list(door.Enroll("bob", 3, _more=True)))
+    assert [reply["enrollment"]["outcome"] for reply in replies] == ["accepted", "accepted", "enrolled"]
+    assert terminal.asked == [("enroll", "bob", 3, None)]
+
+
+async def test_what_is_asked_at_once_is_answered_at_once(socket_path: Path, terminal: ScriptedTerminal) -> None:
+    assert (await calling(socket_path, lambda door: door.ListUsers()))["users"] == [
+        {"name": "anna", "references": 5, "enrolled": "2026-01-01T00:00:00Z", "template_version": "1"}
+    ]
+    health = (await calling(socket_path, lambda door: door.Status()))["health"]
+    assert msgspec.convert(health, messages.Health) == HEALTH
+    info = await calling(socket_path, lambda door: door.Info())
+    assert msgspec.convert(info, messages.Info) == INFO
+    decisions = (await calling(socket_path, lambda door: door.Decisions(limit=2, user="anna")))["decisions"]
+    assert [taken["seq"] for taken in decisions] == [3, 2]
+    await calling(socket_path, lambda door: door.Decisions())
+    assert terminal.asked == [("decisions", 2, "anna"), ("decisions", 20, None)]
+    assert await calling(socket_path, lambda door: door.DeleteUser("anna")) == {}
+    assert terminal.people == {}
+
+
+async def test_cancel_names_the_action_it_ended(socket_path: Path, terminal: ScriptedTerminal) -> None:
+    identifying = asyncio.create_task(calling(socket_path, lambda door: list(door.Identify(_more=True))))
+    async with asyncio.timeout(PATIENCE_S):
+        await terminal.waiting.wait()
+    assert await calling(socket_path, lambda door: door.Cancel()) == {"action": "identify"}
+    armed, ended = await identifying
+    assert set(armed) == {"armed"}
+    assert (ended["decision"]["verdict"], ended["decision"]["reason"]) == ("error", "cancelled")
+
+
+async def test_monitor_tells_events_until_the_client_hangs_up(socket_path: Path, terminal: ScriptedTerminal) -> None:
+    for seq in (1, 2):
+        terminal.events.put_nowait(decision(seq))
+
+    def two(door: Any) -> list[Any]:
+        replies = door.Monitor(_more=True)
+        return [next(replies), next(replies)]
+
+    replies = await calling(socket_path, two)
+    assert [reply["decision"]["seq"] for reply in replies] == [1, 2]
+    await eventually(terminal.given_up.is_set)
+
+
+@pytest.mark.parametrize("method", ["Identify", "Monitor"])
+async def test_a_client_that_vanishes_cancels_its_action(
+    socket_path: Path, terminal: ScriptedTerminal, method: str
+) -> None:
+    terminal.events.put_nowait(decision(1))
+    await calling(socket_path, lambda door: next(getattr(door, method)(_more=True)))
+    await eventually(terminal.given_up.is_set)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "parameters"),
+    [
+        (lambda door: door.Verify("eve"), "UnknownUser", {"problem": "nobody is enrolled as eve"}),
+        (lambda door: list(door.Verify("eve", _more=True)), "UnknownUser", {"problem": "nobody is enrolled as eve"}),
+        (lambda door: door.Enroll("anna"), "AlreadyEnrolled", {"problem": "anna is enrolled"}),
+        (lambda door: door.DeleteUser("eve"), "UnknownUser", {"problem": "nobody is enrolled as eve"}),
+        (lambda door: door.Cancel(), "NothingToCancel", {"problem": "the terminal is idle"}),
+    ],
+)
+async def test_what_the_terminal_refuses_is_an_error_of_ours(
+    socket_path: Path, call: Callable[[Any], Any], error: str, parameters: dict[str, str]
+) -> None:
+    assert await refusal(socket_path, call) == (f"org.penlatch.{error}", parameters)
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda door: door.Verify("../../etc"), "`user`"),
+        (lambda door: door.Verify("anna", "t" * 129), "`transaction`"),
+        (lambda door: door.Enroll("bob", 2), "`references`"),
+        (lambda door: door.Enroll("bob", 13), "`references`"),
+        (lambda door: door.Decisions(0), "`limit`"),
+        (lambda door: door.Decisions(10**9), "`limit`"),
+    ],
+)
+async def test_an_impossible_value_is_named(
+    socket_path: Path, terminal: ScriptedTerminal, call: Callable[[Any], Any], told: str
+) -> None:
+    error, parameters = await refusal(socket_path, call)
+    assert error == "org.penlatch.BadRequest"
+    assert told in parameters["problem"]
+    assert terminal.asked == []
+
+
+async def test_monitor_without_more_is_refused(socket_path: Path) -> None:
+    assert (await refusal(socket_path, lambda door: door.Monitor()))[0] == "org.varlink.service.ExpectedMore"

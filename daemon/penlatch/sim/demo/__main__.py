@@ -208,7 +208,7 @@ def _leave(number: int, _frame: object) -> NoReturn:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Who the synthetic people are.")
+@click.option("--seed", type=click.IntRange(min=0), default=6, show_default=True, help="Who the synthetic people are.")
 @click.option("--watch", is_flag=True, help="Go on signing until Ctrl-C.")
 def main(seed: int, *, watch: bool) -> None:
     """Show penlatch at work, without a tablet, a broker or a signature of anybody.

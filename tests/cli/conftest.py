@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner, Result
-from penlatch.control.server import VarlinkServer
 
 from penlatch.cli import main
 from penlatch.config import Control
-from support.verbs import ScriptedVerbs
+from penlatch.control.server import VarlinkServer
+from support.scripted import ScriptedVerbs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from support.broker import Mosquitto
-    from support.verbs import ScriptedVerbs
+    from support.scripted import ScriptedVerbs
 
 SHOWN = {
     "LoadState": "loaded",
@@ -63,14 +64,14 @@ def made(path: Path) -> Path:
 
 
 def test_a_clock_before_penlatch_was_made_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host.time, "time", lambda: 0.0)
-    monkeypatch.setattr(host.time, "gmtime", lambda: (1970, 1, 1, 0, 0, 0, 3, 1, 0))
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    monkeypatch.setattr(time, "gmtime", lambda: (1970, 1, 1, 0, 0, 0, 3, 1, 0))
     assert host.clock().state == "fail"
 
 
 @pytest.mark.parametrize(("state", "found"), [(0, "ok"), (host.TIME_ERROR, "warn"), (-1, "ok")])
 def test_a_clock_that_nothing_keeps_is_a_warning(monkeypatch: pytest.MonkeyPatch, state: int, found: str) -> None:
-    monkeypatch.setattr(host.time, "time", lambda: host.BUILT + 1.0)
+    monkeypatch.setattr(time, "time", lambda: host.BUILT + 1.0)
     monkeypatch.setattr(host, "kernel_clock_state", lambda: state)
     assert host.clock().state == found
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from penlatch.cli import main
 from penlatch.errors import RequestError
 from penlatch.messages import Action, Enrollment, Reason, Verdict
-from support.verbs import ScriptedVerbs, a_decision, armed
+from support.scripted import ScriptedVerbs, a_decision, armed
 
 Invoke = Callable[..., Result]
 

@@ -8,9 +8,16 @@ from click.testing import Result
 
 from penlatch.cli.watch import duration
 from penlatch.messages import Action, Reason, Verdict
-from support.verbs import ScriptedVerbs, a_decision, armed
+from support.scripted import ScriptedVerbs, a_decision, armed
 
 Invoke = Callable[..., Result]
+
+
+def numbers(result: Result) -> list[int]:
+    """Return the numbers of the decisions in JSON output; what follows them says that the daemon has stopped."""
+    *decisions, end = (json.loads(line) for line in result.stdout.splitlines())
+    assert end["code"] == "unavailable"
+    return [decision["seq"] for decision in decisions]
 
 
 def test_users_are_listed(penlatch: Invoke) -> None:
@@ -86,15 +93,13 @@ def test_following_shows_each_decision_once_and_none_is_missed(penlatch: Invoke,
     verbs.decisions = racing  # type: ignore[method-assign, assignment]  # the race is staged
     verbs.script = [armed(), a_decision(4), a_decision(5)]
     verbs.journal.append(a_decision(5))
-    lines = penlatch("decisions", "--follow", "--json").stdout.splitlines()
-    assert [json.loads(line)["seq"] for line in lines] == [1, 2, 3, 4, 5]
+    assert numbers(penlatch("decisions", "--follow", "--json")) == [1, 2, 3, 4, 5]
 
 
 def test_following_one_person_leaves_the_others_out(penlatch: Invoke, verbs: ScriptedVerbs) -> None:
     verbs.journal = [a_decision(1, user="bob")]
     verbs.script = [a_decision(2), a_decision(3, user="bob")]
-    lines = penlatch("decisions", "--follow", "--user", "bob", "--json").stdout.splitlines()
-    assert [json.loads(line)["seq"] for line in lines] == [1, 3]
+    assert numbers(penlatch("decisions", "--follow", "--user", "bob", "--json")) == [1, 3]
 
 
 def test_monitor_shows_everything_as_it_happens(penlatch: Invoke, verbs: ScriptedVerbs) -> None:
@@ -107,7 +112,16 @@ def test_monitor_shows_everything_as_it_happens(penlatch: Invoke, verbs: Scripte
     assert [json.loads(line)["kind"] for line in penlatch("monitor", "--json").stdout.splitlines()] == [
         "armed",
         "decision",
+        "error",
     ]
+
+
+def test_a_daemon_that_stops_ends_monitor_with_a_sentence_and_status_3(penlatch: Invoke, verbs: ScriptedVerbs) -> None:
+    verbs.script = [armed()]
+    result = penlatch("monitor")
+    assert result.exit_code == 3
+    assert "stopp" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_a_healthy_terminal_is_status_0(penlatch: Invoke) -> None:

@@ -1,4 +1,4 @@
-"""Options that commands share: `--json`, `--config`, `--socket`; and the connection they lead to."""
+"""Options that commands share: `--json`, `--config`, `--socket`; and the client they lead to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 import click
 
 from penlatch.config import DEFAULT_PATH, Config, load
-from penlatch.errors import ConfigError, RequestError
+from penlatch.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,40 +50,25 @@ socket_option = click.option(
 )
 
 
-def find_socket(socket_path: Path | None, config_path: Path | None) -> Path:
-    """Return where the daemon listens: as told, else as configured, else where it would by default.
+def find_config(config_path: Path | None) -> Config:
+    """Return the configuration that was named, else the installed one, else that of a terminal without one.
 
     Raises:
-        ConfigError: if a configuration file is there, may be read and is wrong, or was named and cannot be read.
+        ConfigError: if it is wrong, or was named and cannot be read.
     """
-    if socket_path is not None:
-        return socket_path
     if config_path is not None:
-        return load(config_path).control.socket
+        return load(config_path)
     try:
-        return load(DEFAULT_PATH).control.socket
+        return load(DEFAULT_PATH)
     except ConfigError as error:
-        # People who may use the socket need not be allowed to read the configuration.
+        # People who may use the terminal need not be allowed to read its configuration.
         if isinstance(error.__cause__, OSError):
-            return Config().control.socket
+            return Config()
         raise
 
 
-def unreachable(path: Path, error: OSError) -> RequestError:
-    """Say why nobody answers on the socket at `path`, and what to do."""
-    if isinstance(error, PermissionError):
-        problem = f"you may not use {path}: join the group that may (usermod -aG penlatch USER, then log in again)"
-        return RequestError(code="not_allowed", problem=problem)
-    if isinstance(error, FileNotFoundError | ConnectionRefusedError):
-        problem = f"the daemon is not running (nobody listens on {path}): systemctl start penlatch"
-    else:
-        reason = error.strerror or str(error) or type(error).__name__
-        problem = f"the connection to the daemon broke ({reason}): look at journalctl -u penlatch"
-    return RequestError(code="unavailable", problem=problem)
-
-
 def connects(command: Callable[Concatenate[Client, P], R]) -> Callable[P, R]:
-    """Give `command` a connection to the daemon as its first argument, and the options that say where it is."""
+    """Give `command` a client of the daemon as its first argument, and the options that say where the daemon is."""
 
     @config_option
     @socket_option
@@ -92,14 +77,8 @@ def connects(command: Callable[Concatenate[Client, P], R]) -> Callable[P, R]:
         from penlatch.control.client import Client  # noqa: PLC0415 - `--help` needs no connection
 
         socket_path, config_path = kwargs.pop("socket_path"), kwargs.pop("config_path")
-        path = find_socket(
-            socket_path if isinstance(socket_path, Path) else None,
-            config_path if isinstance(config_path, Path) else None,
-        )
-        try:
-            with Client(path) as client:
-                return command(client, *args, **kwargs)
-        except OSError as error:
-            raise unreachable(path, error) from error
+        if not isinstance(socket_path, Path):
+            socket_path = find_config(config_path if isinstance(config_path, Path) else None).control.socket
+        return command(Client(socket_path), *args, **kwargs)
 
     return connected

@@ -11,6 +11,7 @@ import msgspec
 from penlatch.cli.exits import Exit
 from penlatch.cli.options import connects, json_option
 from penlatch.cli.sentences import log_line
+from penlatch.control.methods import MOST_DECISIONS
 from penlatch.messages import Action, Decision
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ def _show(event: Event, *, as_json: bool) -> None:
 
 @click.command()
 @click.option("--user", help="Only those about this person.")
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many of the latest.")
+@click.option(
+    "--limit", type=click.IntRange(1, MOST_DECISIONS), default=20, show_default=True, help="How many of the latest."
+)
 @click.option("--follow", is_flag=True, help="Then wait for new ones, until Ctrl-C.")
 @json_option
 @connects
@@ -50,12 +53,21 @@ def decisions(client: Client, user: str | None, limit: int, *, follow: bool, as_
         for event in events:
             if not isinstance(event, Decision) or event.seq <= last:
                 continue
-            # Numbers have no gaps: what fell between the list and the first event is fetched by counting.
-            missed = client.decisions(limit=event.seq - last - 1, user=None) if event.seq > last + 1 else []
-            for decision in (*(d for d in reversed(missed) if last < d.seq < event.seq), event):
+            for decision in (*_between(client, last, event.seq), event):
                 if user in (None, decision.user):
                     _show(decision, as_json=as_json)
             last = event.seq
+
+
+def _between(client: Client, last: int, seq: int) -> list[Decision]:
+    """Return the decisions after `last` and before `seq`: numbers have no gaps, so any are known to be missing."""
+    limit = seq - last
+    while limit > 1:
+        found = client.decisions(limit=min(limit, MOST_DECISIONS))
+        if len(found) < limit or found[-1].seq <= last + 1:
+            return [decision for decision in reversed(found) if last < decision.seq < seq]
+        limit *= 2  # newer ones took the places
+    return []
 
 
 @click.command()
@@ -78,6 +90,7 @@ def _line(name: str, part: Part) -> str:
 
 
 def duration(seconds: float) -> str:
+    """Say a duration as people do, to the minute beyond the first."""
     minutes, hours, days = int(seconds // 60) % 60, int(seconds // 3600) % 24, int(seconds // 86_400)
     parts = ((days, "d"), (hours, "h"), (minutes, "min"))
     return " ".join(f"{value} {unit}" for value, unit in parts if value) or f"{seconds:.0f} s"

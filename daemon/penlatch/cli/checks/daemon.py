@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penlatch.cli.checks.finding import Finding
-from penlatch.cli.options import unreachable
 from penlatch.control.client import Client
 from penlatch.errors import RequestError
 
@@ -18,12 +17,9 @@ if TYPE_CHECKING:
 def ask(path: Path) -> Health | RequestError:
     """Return the daemon's health, or why it cannot be had."""
     try:
-        with Client(path) as client:
-            return client.status()
+        return Client(path).status()
     except RequestError as error:
         return error
-    except OSError as error:
-        return unreachable(path, error)
 
 
 def socket(path: Path, health: Health | RequestError) -> Finding:

@@ -20,7 +20,9 @@ from penlatch.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-EXAMPLE = Path(__file__).parents[1] / "systemd" / "penlatch.toml"
+ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "systemd" / "penlatch.toml"
+REFERENCE = ROOT / "docs" / "configure.md"
 
 
 def keys(section: type[msgspec.Struct] = Config, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -99,6 +101,17 @@ class TestExample:
             assert block, key
 
 
+def test_the_reference_names_every_key_with_its_default() -> None:
+    rows = [line for line in REFERENCE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    for key, default in keys():
+        (row,) = [row for row in rows if f"`{key}`" in row.split("|")[1]]
+        words = row.split("|")[2]
+        defaults = default if isinstance(default, tuple) else (default,)
+        for value in defaults:
+            if value not in (None, msgspec.NODEFAULT):
+                assert f"{value:g}" in words if isinstance(value, float) else str(value).lower() in words.lower(), key
+
+
 def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
     assert config.load(write(tmp_path / "empty.toml", "")) == Config()
 
@@ -132,6 +145,7 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
         ("[segment]\nmin_duration_s = 20", "segment.min_duration_s", "less than segment.max_duration_s"),
         ("[pen]\ndevice = '/dev/input/event5'", "pen.device", "evdev:"),
         ("[pen]\ndevice = 'isdv4:'", "pen.device", "isdv4:PATH"),
+        ("[pen]\ndevice = 'isdv4:ttyS4'", "pen.device", "isdv4:PATH"),
         ("pen = 'evdev:'", "pen", "Expected a table, got a string"),
         ("[store]\npath = 5", "store.path", "path of a file"),
         ("[store]\npath = ''", "store.path", "path of a file"),

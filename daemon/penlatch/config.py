@@ -228,7 +228,7 @@ def _contradictions(config: Config) -> Iterator[tuple[str, str]]:
     ):
         if getattr(segment, low) >= getattr(segment, high):
             yield f"segment.{low}", f"this must be less than segment.{high}"
-    if not re.match(r"evdev:|(isdv4|protocol4|replay):.", config.pen.device):
+    if not re.match(r"evdev:|(isdv4|protocol4):/|replay:.", config.pen.device):
         yield "pen.device", "this begins with evdev:, or is isdv4:PATH, protocol4:PATH or replay:FILE"
     if len(bytes(config.control.socket)) >= SOCKET_PATH_BYTES:
         yield "control.socket", f"the path of a socket has fewer than {SOCKET_PATH_BYTES} bytes"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import math
 import os
 import termios
 import time
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 READ_SIZE: Final = 4096
 """Most bytes taken in one read: what a tty buffers."""
+BACKLOG: Final = 4096
+"""Bytes kept for a consumer that is busy: three seconds of an ISDV4 pen. What comes then stays in the kernel."""
 BITS_PER_BYTE: Final = 10
 """8N1 on the wire: start bit, eight data bits, stop bit."""
 
@@ -67,16 +70,15 @@ class SerialPen:
         return self._line.path
 
     async def batches(self) -> AsyncIterator[Frames]:
-        """Yield what arrives, a batch per read. While nobody asks, the bytes wait in the kernel.
+        """Yield what arrives, a batch per read, or per pause of a consumer that was busy.
 
         Raises:
             PenError: when the line hangs up or fails, or `close` is called.
         """
         while True:
-            data = await self._line.receive()
-            readings = self._decoder.feed(data)
+            readings = self._decoder.feed(await self._line.receive())
             if len(readings) or readings.gap:
-                yield readings.at(self._clock.stamp(time.monotonic(), len(readings)))
+                yield readings.at(self._clock.stamp(self._line.arrival, len(readings)))
 
     def close(self) -> None:
         """Release the line. Safe to call twice; a running `batches` ends with PenError."""
@@ -102,8 +104,12 @@ class Line:
         except _FAILURES as error:
             raise _cannot_open(path, error) from error
         self._fd: int = self._serial.fileno()
-        self._closed = False
+        self.arrival = -math.inf
+        """Monotonic time at which the latest bytes were read [s]."""
+        self._arrived = bytearray()
+        self._reading: asyncio.AbstractEventLoop | None = None
         self._waiting: asyncio.Future[None] | None = None
+        self._end: PenError | None = None
 
     @property
     def baud(self) -> int:
@@ -143,6 +149,7 @@ class Line:
         Raises:
             PenError: if the line fails.
         """
+        self._arrived.clear()
         try:
             self._serial.reset_input_buffer()
         except _FAILURES as error:
@@ -165,61 +172,70 @@ class Line:
         """Wait for bytes and return them, at least one and at most `size`.
 
         Raises:
-            PenError: if the line hangs up or fails, or is closed meanwhile.
+            PenError: if the line hangs up or fails, or is closed meanwhile; after what had arrived before.
         """
-        while True:
-            await self._readable()
-            try:
-                data = os.read(self._fd, size)
-            except BlockingIOError:
-                continue
-            except OSError as error:
-                raise self._failed(error) from error
-            if not data:
-                raise PenError(device=self.path, problem="the line hung up", remedy="plug the tablet in again")
-            return data
-
-    async def _readable(self) -> None:
-        """Wait until there is something to read.
-
-        The reader is registered for this wait only: a level-triggered one would spin while the consumer is busy.
-        """
-        if not self._closed:
-            loop = asyncio.get_running_loop()
-            self._waiting = waiting = loop.create_future()
-            loop.add_reader(self._fd, _wake, waiting)
-            try:
-                await waiting
-            finally:
-                self._waiting = None
-                if not self._closed:
-                    loop.remove_reader(self._fd)
-        if self._closed:
-            raise PenError(device=self.path, problem="it was closed")
+        while not self._arrived:
+            if self._end:
+                raise self._end
+            self._listen()
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
+        data = bytes(self._arrived[:size])
+        del self._arrived[:size]
+        return data
 
     def close(self) -> None:
         """Close the tty; whoever waits for it gets PenError. Safe to call twice."""
-        if self._closed:
+        if not self._serial.is_open:
             return
-        self._closed = True
-        if self._waiting:
-            self._waiting.get_loop().remove_reader(self._fd)
-            _wake(self._waiting)
+        self._arrived.clear()
+        self._finish(PenError(device=self.path, problem="it was closed"))
         # What CTS still holds back would keep close() waiting for it; and a line that is gone cannot be flushed.
         with contextlib.suppress(*_FAILURES):
             self._serial.reset_output_buffer()
         with contextlib.suppress(*_FAILURES):
             self._serial.close()
 
+    def _listen(self) -> None:
+        if not self._reading:
+            self._reading = asyncio.get_running_loop()
+            self._reading.add_reader(self._fd, self._on_readable)
+
+    def _stop_listening(self) -> None:
+        if self._reading:
+            self._reading.remove_reader(self._fd)
+            self._reading = None
+
+    def _on_readable(self) -> None:
+        try:
+            data = os.read(self._fd, READ_SIZE)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._finish(self._failed(error))
+            return
+        if not data:
+            self._finish(PenError(device=self.path, problem="the line hung up", remedy="plug the tablet in again"))
+            return
+        self.arrival = time.monotonic()
+        self._arrived += data
+        if len(self._arrived) >= BACKLOG:
+            self._stop_listening()
+        self._wake()
+
+    def _finish(self, end: PenError) -> None:
+        self._stop_listening()
+        self._end = end
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiting and not self._waiting.done():
+            self._waiting.set_result(None)
+
     def _failed(self, error: Exception) -> PenError:
         return PenError(
             device=self.path, problem=f"the line failed ({_reason(error)})", remedy="plug the tablet in again"
         )
-
-
-def _wake(waiting: asyncio.Future[None]) -> None:
-    if not waiting.done():
-        waiting.set_result(None)
 
 
 def _cannot_open(path: str, error: Exception) -> PenError:

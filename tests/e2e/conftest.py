@@ -10,6 +10,7 @@ from penlatch.sim.tablet import Isdv4Tablet
 from penlatch.sim.writer import Writer
 from support.door import IDLE_S, Door, broker_section
 from support.terminal import Terminal
+from support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,11 +27,19 @@ def tablet() -> Iterator[Isdv4Tablet]:
 
 
 @pytest.fixture
-def door(tmp_path: Path, tablet: Isdv4Tablet, broker: Mosquitto) -> Iterator[Door]:
-    """Return a running terminal."""
+def new_door(tmp_path: Path, tablet: Isdv4Tablet, broker: Mosquitto) -> Door:
+    """Return a terminal that is not switched on yet."""
     sections = {"segment": {"idle_s": IDLE_S}, "mqtt": broker_section(broker, tmp_path)}
-    with Terminal(tmp_path / "door-1", device=f"isdv4:{tablet.path}", sections=sections) as terminal:
-        yield Door(terminal, tablet, broker)
+    return Door(Terminal(tmp_path / "door-1", device=f"isdv4:{tablet.path}", sections=sections), tablet, broker)
+
+
+@pytest.fixture
+def door(new_door: Door, ada: Writer) -> Iterator[Door]:
+    """Return a running terminal that knows ada."""
+    new_door.knows("ada", ada)
+    with new_door.terminal:
+        new_door.tablet.wait_started(PATIENCE_S)
+        yield new_door
 
 
 @pytest.fixture

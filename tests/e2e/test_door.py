@@ -13,6 +13,7 @@ import pytest  # noqa: TC002 - the fixture type is read by pytest
 
 from support.broker import Observer
 from support.terminal import Terminal
+from support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,11 +23,17 @@ if TYPE_CHECKING:
     from support.door import Door
 
 DECISION = "penlatch/door-1/decision"
+STATE = "penlatch/door-1/state"
 
 
-async def test_enrol_sign_forge_and_each_decision_reaches_a_subscriber(door: Door, ada: Writer, eve: Writer) -> None:
+async def test_enrol_sign_forge_and_each_decision_reaches_a_subscriber(
+    new_door: Door, ada: Writer, eve: Writer
+) -> None:
     rng = np.random.default_rng(5)
+    door = new_door
     async with Observer(door.broker.port) as observer:
+        await asyncio.to_thread(door.terminal.start)
+        door.tablet.wait_started(PATIENCE_S)
         enrolled = await asyncio.to_thread(door.enroll, "ada", ada)
         assert enrolled.status == 0, enrolled
         assert enrolled.last["outcome"] == "enrolled"
@@ -45,11 +52,11 @@ async def test_enrol_sign_forge_and_each_decision_reaches_a_subscriber(door: Doo
             assert message.body["seq"] == number + 1
             assert message.body["historical"] is False
             assert message.body["latency_ms"] > 0
+    assert await asyncio.to_thread(door.terminal.stop) == 0
 
 
 async def test_a_scribble_is_a_retry_and_the_next_signature_counts(door: Door, ada: Writer) -> None:
     rng = np.random.default_rng(6)
-    assert (await asyncio.to_thread(door.enroll, "ada", ada)).status == 0
     acted = await asyncio.to_thread(door.verify, "ada", ada.scribble(rng), ada.genuine(rng))
     told = [e for e in acted.events if e["kind"] == "decision"]
     assert [(d["verdict"], d["done"]) for d in told] == [("retry", False), ("match", True)]
@@ -59,7 +66,6 @@ async def test_a_scribble_is_a_retry_and_the_next_signature_counts(door: Door, a
 
 async def test_a_pen_pulled_out_in_mid_signature_is_a_retry_and_comes_back(door: Door, ada: Writer) -> None:
     rng = np.random.default_rng(7)
-    assert (await asyncio.to_thread(door.enroll, "ada", ada)).status == 0
 
     def pull_out() -> None:
         begun = ada.genuine(rng)
@@ -76,9 +82,9 @@ async def test_a_pen_pulled_out_in_mid_signature_is_a_retry_and_comes_back(door:
 
 
 async def test_a_request_over_mqtt_arms_the_pen(door: Door, ada: Writer) -> None:
-    assert (await asyncio.to_thread(door.enroll, "ada", ada)).status == 0
     response = "penlatch/door-1/response/verify"
     async with Observer(door.broker.port) as observer:
+        await observer.next(STATE)
         observer.publish("penlatch/door-1/request/verify", json.dumps({"user": "ada", "transaction": "card-7"}))
         armed = (await observer.next(response)).body
         assert (armed["status"], armed["data"]["kind"], armed["transaction"]) == ("progress", "armed", "card-7")
@@ -92,6 +98,7 @@ async def test_a_request_over_mqtt_arms_the_pen(door: Door, ada: Writer) -> None
 
 async def test_enrolment_and_deletion_from_the_broker_are_off_by_default(door: Door) -> None:
     async with Observer(door.broker.port) as observer:
+        await observer.next(STATE)
         for verb in ("enroll", "delete_user"):
             observer.publish(f"penlatch/door-1/request/{verb}", json.dumps({"user": "mallory"}))
             answer = (await observer.next(f"penlatch/door-1/response/{verb}")).body
@@ -99,20 +106,18 @@ async def test_enrolment_and_deletion_from_the_broker_are_off_by_default(door: D
 
 
 async def test_birth_farewell_and_will(door: Door) -> None:
-    topic = "penlatch/door-1/state"
     async with Observer(door.broker.port) as observer:
-        assert (await observer.next(topic)).body["state"] == "online"
+        assert (await observer.next(STATE)).body["state"] == "online"
         assert await asyncio.to_thread(door.terminal.stop) == 0
-        assert (await observer.next(topic, after=1)).body["state"] == "offline"
+        assert (await observer.next(STATE, after=1)).body["state"] == "offline"
         await asyncio.to_thread(door.terminal.start)
-        assert (await observer.next(topic, after=2)).body == {"state": "online", "boot": 2, "conn": 1}
+        assert (await observer.next(STATE, after=2)).body == {"state": "online", "boot": 3, "conn": 1}
         await asyncio.to_thread(door.terminal.kill)
-        assert (await observer.next(topic, after=3)).body == {"state": "lost", "boot": 2, "conn": 1}
+        assert (await observer.next(STATE, after=3)).body == {"state": "lost", "boot": 3, "conn": 1}
 
 
 async def test_decisions_wait_for_the_broker_and_arrive_once_in_order(door: Door, ada: Writer) -> None:
     rng = np.random.default_rng(9)
-    assert (await asyncio.to_thread(door.enroll, "ada", ada)).status == 0
     door.broker.stop()
     for trace in (ada.genuine(rng), ada.genuine(rng)):
         assert (await asyncio.to_thread(door.verify, "ada", trace)).status == 0
@@ -128,7 +133,6 @@ async def test_decisions_wait_for_the_broker_and_arrive_once_in_order(door: Door
 
 async def test_nothing_of_a_signature_is_in_the_log_or_plain_in_the_database(door: Door, ada: Writer) -> None:
     rng = np.random.default_rng(10)
-    assert (await asyncio.to_thread(door.enroll, "ada", ada)).status == 0
     signature = ada.genuine(rng)
     assert (await asyncio.to_thread(door.verify, "ada", signature)).status == 0
     door.terminal.stop()
@@ -148,7 +152,6 @@ async def test_nothing_of_a_signature_is_in_the_log_or_plain_in_the_database(doo
 
 
 async def test_altered_models_verify_nobody(tmp_path: Path, door: Door, ada: Writer) -> None:
-    assert (await asyncio.to_thread(door.enroll, "ada", ada)).status == 0
     door.terminal.stop()
     from penlatch.verify.artefacts import default_directory  # noqa: PLC0415 - only this test wants the files
 
@@ -174,8 +177,7 @@ async def test_altered_models_verify_nobody(tmp_path: Path, door: Door, ada: Wri
     assert "bilstm_se.tflite" in health["models"]["detail"]
 
 
-async def test_a_broken_database_is_told_and_verifies_nobody(door: Door, ada: Writer) -> None:
-    assert (await asyncio.to_thread(door.enroll, "ada", ada)).status == 0
+async def test_a_broken_database_is_told_and_verifies_nobody(door: Door) -> None:
     door.terminal.stop()
     door.terminal.database.write_bytes(b"no database at all" * 1000)
     door.terminal.start()
@@ -193,8 +195,7 @@ async def test_the_watchdog_is_fed_while_all_goes_well(
             terminal.wait_notified("WATCHDOG=1", 30)
 
 
-async def test_a_second_daemon_on_the_same_state_refuses_to_open(door: Door, ada: Writer) -> None:
-    assert (await asyncio.to_thread(door.enroll, "ada", ada)).status == 0
+async def test_a_second_daemon_on_the_same_state_refuses_to_open(door: Door) -> None:
     other = Terminal(door.terminal.folder / "other", device=f"isdv4:{door.tablet.path}-none")
     other.config.write_text(other.config.read_text().replace(str(other.database), str(door.terminal.database)))
     with other:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from penlatch import config
+from penlatch.judge import Judge, References
 from support.broker import TERMINAL
 
 if TYPE_CHECKING:
@@ -40,6 +42,19 @@ class Door:
         """Enrol a synthetic person."""
         rng = np.random.default_rng(seed)
         return self.terminal.act("enroll", name, hands=[self.hand(writer.genuine(rng)) for _ in range(count)])
+
+    def knows(self, name: str, writer: Writer, *, seed: int = 0, count: int = 5) -> None:
+        """Have a synthetic person enrolled already, as far as the database is concerned. The daemon must not run."""
+        rng = np.random.default_rng(seed)
+        references = References([])
+        judge = Judge(config.load(self.terminal.config))
+        judge.open()
+        try:
+            while len(references.accepted) < count:
+                judge.add_reference(references, writer.genuine(rng))
+            assert judge.enroll(name, references) is None
+        finally:
+            judge.close()
 
     def verify(self, name: str, *traces: Trace) -> Acted:
         """Ask for `name` and have `traces` signed, one for each time the terminal waits."""

@@ -86,6 +86,10 @@ class Trace:
     def __len__(self) -> int:
         return len(self.t)
 
+    def __repr__(self) -> str:
+        # Never a coordinate: a repr ends up in logs and tracebacks.
+        return f"<Trace of {len(self)} frames in {self.duration:.2f} s by {self.pen.name!r}>"
+
     @property
     def duration(self) -> float:
         """Time from the first frame to the last [s]."""

@@ -25,8 +25,10 @@ INPUT_EVENT = np.dtype([("sec", _LONG), ("usec", _LONG), ("type", "u2"), ("code"
 
 EV_SYN, EV_KEY, EV_ABS = 0x00, 0x01, 0x03
 SYN_REPORT, SYN_DROPPED = 0, 3
+EV_MAX, KEY_MAX = 0x1F, 0x2FF
+"""Largest type, and largest code of any type."""
 _TYPE_BITS = 5
-"""Bits of an event type (EV_MAX = 31). A code needs ten (KEY_MAX = 767), so that both fit into one 16-bit kind."""
+"""Bits of a type. A code needs ten, so that both fit into one 16-bit kind."""
 
 
 class Axis(IntEnum):

@@ -44,6 +44,24 @@ class Frames:
     def __len__(self) -> int:
         return len(self.t)
 
+    def __repr__(self) -> str:
+        # Never a coordinate: a repr ends up in logs and tracebacks.
+        return f"<{len(self)} frames{' after a gap' if self.gap else ''}>"
+
+    def rows(self, start: int, stop: int) -> Frames:
+        """Return the frames from `start` up to, not including, `stop`, as a view; a gap stays with the first."""
+        return Frames(
+            t=self.t[start:stop],
+            x=self.x[start:stop],
+            y=self.y[start:stop],
+            p=self.p[start:stop],
+            near=self.near[start:stop],
+            touching=self.touching[start:stop],
+            tilt_x=None if self.tilt_x is None else self.tilt_x[start:stop],
+            tilt_y=None if self.tilt_y is None else self.tilt_y[start:stop],
+            gap=self.gap and start == 0,
+        )
+
     @classmethod
     def empty(cls, *, gap: bool = False) -> Frames:
         """Return a batch without frames, which may still carry the news of a gap."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote
 
 from penlatch.errors import PenError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from penlatch.capture.frames import PenSource
 
 FORMS = (
@@ -22,7 +20,7 @@ FORMS = (
     "isdv4:/dev/ttyS4",
     "protocol4:/dev/ttyUSB0",
     "replay:FILE",
-    "replay:FILE?pace=fast",
+    "replay:FILE?pace=fast&factor=1&description=FILE.desc",
 )
 """What `pen.device` may say, for people."""
 
@@ -52,7 +50,7 @@ async def open_pen(uri: str, *, grab: bool = False) -> PenSource:
                 raise _malformed(uri, "a serial pen is named by the absolute path of its line")
             from penlatch.capture.serial_line import open_serial  # noqa: PLC0415 - see the docstring of open_pen
 
-            return await open_serial(cast("Literal['isdv4', 'protocol4']", kind), Path(rest))
+            return await open_serial(kind, Path(rest))
         case "replay":
             return _open_replay(uri, rest)
         case _:
@@ -60,20 +58,23 @@ async def open_pen(uri: str, *, grab: bool = False) -> PenSource:
 
 
 def _open_replay(uri: str, rest: str) -> PenSource:
-    from penlatch.capture.replay.player import ReplayPen  # noqa: PLC0415 - the same
+    from penlatch.capture.replay.player import Pace, ReplayPen  # noqa: PLC0415 - see the docstring of open_pen
 
     file, _, query = rest.partition("?")
     if not file:
         raise _malformed(uri, "it names no file to replay")
     options = dict(parse_qsl(query, keep_blank_values=True))
+    description = options.pop("description", None)
     try:
-        return ReplayPen.open(Path(unquote(file)), **_replay_options(options))
+        pace = Pace(options.pop("pace", Pace.REAL.value))
+        factor = float(options.pop("factor", "1"))
+        if options:
+            raise _malformed(uri, f"there is no option {' or '.join(sorted(options))}")
+        return ReplayPen.open(
+            Path(unquote(file)), pace=pace, factor=factor, description=Path(description) if description else None
+        )
     except ValueError as error:
         raise _malformed(uri, str(error)) from error
-
-
-def _replay_options(options: Mapping[str, str]) -> dict[str, object]:
-    return dict(options)
 
 
 def _malformed(uri: str, problem: str) -> PenError:

@@ -1,0 +1,176 @@
+"""evemu: recordings of evdev devices as text, the description of the device and one event per line.
+
+The letters are those of the evemu tools: N name, I identity, P properties, B bits of the event codes, A axis ranges,
+and E events; L and S (states of lights and switches) are of no interest to a pen. `#` begins a comment. A file may hold
+the description, the events, or both. Up to version 1.1 the resolution of an axis stands in the comments alone.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from penlatch.capture.evdev_events import EV_ABS, EV_KEY, EV_MAX, INPUT_EVENT, KEY_MAX, EventDecoder
+from penlatch.capture.evdev_tablet import AxisRange, Normaliser, Tablet
+from penlatch.errors import TraceError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from penlatch.capture.frames import Frames
+
+_EVENT_TYPE = re.compile(r"#\s+Event type (\d+)\b")
+_EVENT_CODE = re.compile(r"#\s+Event code (\d+)\b")
+_RESOLUTION = re.compile(r"#\s+Resolution\s+(\d+)\b")
+_TIME = re.compile(r"(\d{1,12})\.(\d{1,6})")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """The device and its events."""
+
+    tablet: Tablet
+    events: NDArray[np.void]
+    """Elements of `INPUT_EVENT`, as the kernel would have handed them over."""
+
+    def frames(self) -> list[Frames]:
+        """Decode and normalise the events exactly as those of a live pen; see `EventDecoder` and `Normaliser`."""
+        normaliser = Normaliser(self.tablet)
+        return [normaliser.frames(raw) for raw in EventDecoder().feed(self.events.tobytes())]
+
+
+def read_evemu(path: Path, *, description: Path | None = None) -> Recording:
+    """Read a recording.
+
+    Args:
+        path: a file with events.
+        description: a file with the description of the device, where `path` has none.
+
+    Raises:
+        TraceError: naming file and line, if it is damaged, describes no device, or no pen.
+    """
+    reader = _Reader()
+    for source in (description, path):
+        if source is not None:
+            reader.read(source)
+    tablet = reader.tablet()
+    if tablet is None:
+        raise TraceError(problem="it does not describe the device; its description is a file of its own", path=path)
+    if tablet.objection:
+        raise TraceError(problem=f"{tablet.name!r} is no pen: {tablet.objection}", path=path)
+    return Recording(tablet=tablet, events=np.array(reader.events, dtype=INPUT_EVENT))
+
+
+@dataclass(slots=True)
+class _Reader:
+    """What was read so far."""
+
+    name: str = ""
+    identity: tuple[int, ...] = ()
+    properties: bytearray = field(default_factory=bytearray)
+    bits: dict[int, bytearray] = field(default_factory=dict)
+    axes: dict[int, AxisRange] = field(default_factory=dict)
+    resolutions: dict[int, int] = field(default_factory=dict)
+    """From the comments, by ABS code."""
+    events: list[tuple[int, int, int, int, int]] = field(default_factory=list)
+    _commented: tuple[int, int] = (-1, -1)
+
+    def read(self, path: Path) -> None:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise TraceError(problem=error.strerror or str(error), path=path) from error
+        except UnicodeDecodeError as error:
+            raise TraceError(problem="it is not text", path=path) from error
+        for number, line in enumerate(text.split("\n"), start=1):
+            try:
+                self._line(line)
+            except (ValueError, TypeError, IndexError) as error:
+                # The text of the error is not passed on: it quotes the line, which may be part of a signature.
+                raise TraceError(problem="this line is not evemu's", path=path, line=number) from error
+            except OverflowError as error:
+                raise TraceError(problem="this line holds a number without measure", path=path, line=number) from error
+
+    def tablet(self) -> Tablet | None:
+        """Return the device described, None where none was."""
+        if not self.identity:
+            return None
+        return Tablet(
+            name=self.name,
+            vendor=self.identity[0],
+            product=self.identity[1],
+            uniq="",
+            axes={
+                code: axis if axis.resolution else replace(axis, resolution=self.resolutions.get(code, 0))
+                for code, axis in self.axes.items()
+            },
+            keys=_codes(self.bits.get(EV_KEY, b"")),
+            properties=_codes(self.properties),
+        )
+
+    def _line(self, line: str) -> None:
+        """Take one line.
+
+        Raises:
+            ValueError: if it has not the form its letter asks for.
+            OverflowError: if it holds a number that an event cannot have.
+        """
+        letter, colon, rest = line.partition(":")
+        fields = rest.partition("#")[0].split()
+        match letter.strip(), colon:
+            case ("", "") | ("L" | "S", ":"):
+                pass
+            case comment, _ if comment.startswith("#"):
+                self._comment(line)
+            case "N", ":":
+                self.name = rest.strip()
+            case "I", ":":
+                _, vendor, product, _ = (int(each, 16) for each in fields)
+                self.identity = (vendor, product)
+            case "P", ":":
+                self.properties += bytes(int(each, 16) for each in fields)
+            case "B", ":":
+                self.bits.setdefault(int(fields[0], 16), bytearray()).extend(int(each, 16) for each in fields[1:])
+            case "A", ":":
+                minimum, maximum, _, _, *resolution = (_value(each) for each in fields[1:])
+                self.axes[int(fields[0], 16)] = AxisRange(minimum, maximum, *resolution)
+            case "E", ":":
+                self.events.append(_event(*fields))
+            case _:
+                raise ValueError
+
+    def _comment(self, line: str) -> None:
+        """Follow the description in the comments as far as it tells the resolution of an axis."""
+        if found := _EVENT_TYPE.match(line):
+            self._commented = (int(found[1]), -1)
+        elif found := _EVENT_CODE.match(line):
+            self._commented = (self._commented[0], int(found[1]))
+        elif (found := _RESOLUTION.match(line)) and self._commented[0] == EV_ABS:
+            self.resolutions[self._commented[1]] = int(found[1])
+
+
+def _event(time: str, event_type: str, code: str, value: str) -> tuple[int, int, int, int, int]:
+    found = _TIME.fullmatch(time)
+    if found is None:
+        raise ValueError
+    what = int(event_type, 16), int(code, 16)
+    if not (0 <= what[0] <= EV_MAX and 0 <= what[1] <= KEY_MAX):
+        raise OverflowError
+    return int(found[1]), int(found[2].ljust(6, "0")), *what, _value(value)
+
+
+def _value(text: str) -> int:
+    value = int(text)
+    if not -(2**31) <= value < 2**31:
+        raise OverflowError
+    return value
+
+
+def _codes(bits: bytes | bytearray) -> frozenset[int]:
+    """Return the numbers of the bits that are set, the lowest of the first byte being 0."""
+    return frozenset(8 * index + bit for index, byte in enumerate(bits) for bit in range(8) if byte >> bit & 1)

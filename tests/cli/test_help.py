@@ -10,7 +10,18 @@ from click.testing import CliRunner
 
 from penlatch.cli import COMMANDS, main
 
-HEAVY = ("numpy", "tflite_runtime", "ai_edge_litert", "evdev", "serial", "paho", "sqlite_utils", "cryptography")
+HEAVY = (
+    "asyncio",
+    "email",
+    "numpy",
+    "tflite_runtime",
+    "ai_edge_litert",
+    "evdev",
+    "serial",
+    "paho",
+    "sqlite_utils",
+    "cryptography",
+)
 """What a command that only talks to the socket must never import."""
 
 
@@ -88,3 +99,9 @@ def imported_by(arguments: list[str]) -> set[str]:
 )
 def test_commands_that_only_talk_import_nothing_heavy(arguments: list[str]) -> None:
     assert not imported_by(arguments) & set(HEAVY)
+
+
+def test_the_version_is_told() -> None:
+    result = CliRunner().invoke(main, ["--version"])
+    assert result.exit_code == 0
+    assert result.stdout.startswith("penlatch ")

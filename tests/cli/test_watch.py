@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 from click.testing import Result
 
-from penlatch.cli.watch import duration
+from penlatch.cli.watch import MOST_DECISIONS, duration
+from penlatch.control import methods
 from penlatch.messages import Action, Reason, Verdict
 from support.scripted import ScriptedVerbs, a_decision, armed
 
@@ -146,3 +147,7 @@ def test_a_fault_is_named_and_status_1(penlatch: Invoke, verbs: ScriptedVerbs) -
 )
 def test_durations_read_naturally(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_no_more_decisions_are_asked_for_than_the_daemon_gives() -> None:
+    assert MOST_DECISIONS == methods.MOST_DECISIONS

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from penlatch import __version__
 from penlatch.cli.exits import Exit, report
 from penlatch.errors import ConfigError, PenlatchError
 
@@ -64,12 +63,22 @@ class _Root(click.Group):
             ctx.exit(Exit.FAILED)
 
 
+def _version(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - click's signature
+    if asked:
+        from penlatch import __version__  # noqa: PLC0415 - looking it up takes longer than all else here
+
+        click.echo(f"penlatch {__version__}")
+        ctx.exit()
+
+
 @click.group(
     cls=_Root,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit status: 0 match or success, 1 no match, 2 wrong usage or configuration, 3 any error, 130 Ctrl-C.",
 )
-@click.version_option(__version__, prog_name="penlatch")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version and exit."
+)
 def main() -> None:
     """Open for the person who signs on a pen tablet.
 

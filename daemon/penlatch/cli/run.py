@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import click
@@ -30,7 +29,9 @@ def run(ctx: click.Context, config_path: Path | None) -> None:
     """
     config = load(config_path or DEFAULT_PATH)
     journal.set_up(config.log.level)
-    # Imported here: it brings numpy and the inference runtime, which no other command needs at the start.
+    # Imported here: they bring numpy and the inference runtime, which `--help` does not need.
+    import asyncio  # noqa: PLC0415
+
     from penlatch import service  # noqa: PLC0415
 
     ctx.exit(asyncio.run(service.run(config)))

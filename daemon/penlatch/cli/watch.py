@@ -11,12 +11,15 @@ import msgspec
 from penlatch.cli.exits import Exit
 from penlatch.cli.options import connects, json_option
 from penlatch.cli.sentences import log_line
-from penlatch.control.methods import MOST_DECISIONS
 from penlatch.messages import Action, Decision
 
 if TYPE_CHECKING:
     from penlatch.control.client import Client
     from penlatch.messages import Event, Health, Part
+
+
+MOST_DECISIONS = 10_000
+"""The daemon gives no more at once. (Its own constant lies where the import of asyncio would come along.)"""
 
 
 def _show(event: Event, *, as_json: bool) -> None:

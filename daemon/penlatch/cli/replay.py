@@ -73,7 +73,8 @@ def _segmented(path: Path, limits: Segment) -> Iterator[Trace | Reason]:
     from penlatch.capture.replay.evemu import read_evemu  # noqa: PLC0415 - likewise
     from penlatch.capture.segmenter import Segmenter, Signature  # noqa: PLC0415 - likewise
 
-    recording = read_evemu(path)
+    beside = path.with_suffix(".desc")
+    recording = read_evemu(path, description=beside if beside.exists() else None)
     segmenter = Segmenter(limits, recording.tablet.info)
     captures = [capture for frames in recording.frames() for capture in segmenter.feed(frames)]
     last = segmenter.expire(float("inf"))
@@ -156,8 +157,9 @@ def replay(
 ) -> None:
     """Judge recorded signatures offline, as the terminal would: probability, verdict, reason and distances of each.
 
-    Files are SVC2004 text (.txt), W3C InkML (.inkml) or evemu recordings (.events, .evemu). The daemon is not needed,
-    nothing is stored and nothing is published.
+    Files are SVC2004 text (.txt), W3C InkML (.inkml) or evemu recordings (.events, .evemu), which may hold several
+    signatures, and whose device is described in them or in a file of the same name that ends in .desc. The daemon is
+    not needed, nothing is stored and nothing is published.
 
     Exit status: 0 every signature matches, 1 one of them does not, 2 wrong usage, 3 one cannot be used, or any other
     error.

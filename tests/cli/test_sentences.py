@@ -102,4 +102,9 @@ def test_the_log_line_has_the_number_the_time_and_marks_what_is_historical() -> 
 
 def test_the_log_line_names_who_was_asked_also_when_nothing_was_judged() -> None:
     line = log_line(decision(verdict=Verdict.ERROR, reason=Reason.TIMEOUT, probability=None))
-    assert "verify alice: error" in line
+    assert line.endswith("verify alice: error, nobody signed in time")
+
+
+def test_the_log_line_of_a_retry_gives_no_advice_to_who_only_reads_it() -> None:
+    line = log_line(decision(verdict=Verdict.RETRY, done=False, reason=Reason.TOO_SMALL, probability=None))
+    assert line.endswith("verify alice: retry, it was too small")

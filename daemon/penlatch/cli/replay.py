@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 import msgspec
 
+from penlatch.cli import quiet
 from penlatch.cli.exits import Exit
 from penlatch.cli.options import config_option, find_config, json_option
 from penlatch.cli.sentences import SENTENCES
@@ -102,7 +103,8 @@ def _template(verifier: Verifier, paths: Sequence[Path], limits: Segment) -> Tem
 def _judge(config: Config, references: Sequence[Path], files: Sequence[Path]) -> Iterator[Replayed]:
     from penlatch.verify.verifier import Verifier  # noqa: PLC0415 - the models, only where they are needed
 
-    verifier = Verifier.load(config.verify.models, threshold=config.verify.threshold)
+    with quiet.native_code():
+        verifier = Verifier.load(config.verify.models, threshold=config.verify.threshold)
     template = _template(verifier, references, config.segment)
     for path in files:
         for number, capture in recorded(path, config.segment):

@@ -72,11 +72,7 @@ def _awaited(armed: Armed) -> str:
     return f"Sign now{whom} (attempt {armed.attempt}, {armed.timeout_s:.0f} s left)…"
 
 
-def _decided(decision: Decision) -> str:
-    if decision.verdict is Verdict.RETRY:
-        return f"Attempt {decision.attempt} cannot be used: {_because(decision.reason)}"
-    if decision.verdict is Verdict.ERROR:
-        return f"error: {_because(decision.reason)}"
+def _judged(decision: Decision) -> str:
     told = "match" if decision.verdict is Verdict.MATCH else "no match"
     whom = f" {decision.user}" if decision.user else ""
     odds = ""
@@ -104,7 +100,11 @@ def tell(event: Event) -> str:
         case Armed():
             return _awaited(event)
         case Decision():
-            return _decided(event)
+            if event.verdict is Verdict.RETRY:
+                return f"Attempt {event.attempt} cannot be used: {_because(event.reason)}"
+            if event.verdict is Verdict.ERROR:
+                return f"error: {_because(event.reason)}"
+            return _judged(event)
         case Enrollment():
             return _enrolled(event)
 
@@ -119,8 +119,8 @@ def log_line(event: Event) -> str:
             return f"{Action.ENROLL} of {event.user}: {_enrolled(event)}"
         case Decision():
             late = " [historical]" if event.historical else ""
-            return f"#{event.seq} {event.time} {event.action}{_asked(event)}: {_decided(event)}{late}"
-
-
-def _asked(decision: Decision) -> str:
-    return f" {decision.user}" if decision.user and decision.verdict in (Verdict.RETRY, Verdict.ERROR) else ""
+            if event.verdict in (Verdict.MATCH, Verdict.NO_MATCH):
+                return f"#{event.seq} {event.time} {event.action}: {_judged(event)}{late}"
+            whom = f" {event.user}" if event.user else ""
+            what = SENTENCES[event.reason].what
+            return f"#{event.seq} {event.time} {event.action}{whom}: {event.verdict}, {what}{late}"

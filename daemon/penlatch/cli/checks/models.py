@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from penlatch.cli import quiet
 from penlatch.cli.checks.finding import Finding
 from penlatch.errors import ModelError
 
@@ -16,8 +17,9 @@ def intact(verify: Verify) -> Finding:
     try:
         from penlatch.verify.verifier import Verifier  # noqa: PLC0415 - where the runtime is missing, this raises
 
-        verifier = Verifier.load(verify.models, threshold=verify.threshold)
-        verifier.check()
+        with quiet.native_code():
+            verifier = Verifier.load(verify.models, threshold=verify.threshold)
+            verifier.check()
     except ModelError as error:
         return Finding.fail("models", str(error), remedy="install penlatch again: its models came with it")
     except ImportError as error:

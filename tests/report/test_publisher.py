@@ -130,6 +130,22 @@ async def test_a_decision_leaves_the_outbox_when_the_broker_has_it(broker: Mosqu
     assert outbox.delivered_order == list(range(1, 101))
 
 
+async def test_a_decision_made_while_stopping_comes_before_the_farewell(broker: Mosquitto, launch: Launch) -> None:
+    outbox = MemoryOutbox()
+    publisher = launch(broker.port, outbox=outbox)
+    async with Observer(broker.port) as observer:
+        await publisher.start()
+        await observer.next("penlatch/door/state")
+        outbox.add(*(decision(seq) for seq in range(1, 31)))
+        publisher.wake()
+        await publisher.stop()
+        await observer.next("penlatch/door/state", after=1)
+        topics = [seen.topic for seen in observer.seen]
+    assert topics.count("penlatch/door/decision") == 30
+    assert topics[-1] == "penlatch/door/state"
+    assert outbox.rows == {}
+
+
 async def test_late_decisions_and_those_of_an_earlier_start_are_historical(broker: Mosquitto, launch: Launch) -> None:
     outbox = MemoryOutbox(decision(1, age_s=60), decision(2, boot=BOOT - 1), decision(3))
     publisher = launch(broker.port, outbox=outbox)

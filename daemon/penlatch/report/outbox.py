@@ -7,7 +7,6 @@ it ended is read and sent again on the next one. Consumers may therefore see a d
 from __future__ import annotations
 
 import asyncio
-import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from penlatch.messages import Decision
     from penlatch.report.connection import Connection
     from penlatch.report.delivery import Delivery
-
-log = logging.getLogger(__name__)
 
 
 class Outbox(Protocol):
@@ -58,9 +55,12 @@ class Drain:
         self._problem = problem
         self._awake = asyncio.Event()
         self._backoff = Backoff()
+        self.emptied = asyncio.Event()
+        """Set while the broker has everything."""
 
     def wake(self) -> None:
         """Look into the outbox again: there is a new row."""
+        self.emptied.clear()
         self._awake.set()
 
     async def run(self, connection: Connection) -> None:
@@ -68,7 +68,7 @@ class Drain:
         in_flight: dict[int, asyncio.Future[Delivery]] = {}
         last_sent = 0
         connection.ended.add_done_callback(self._wake_on)
-        self._awake.set()
+        self.wake()
         while not connection.ended.done():
             await self._awake.wait()
             self._awake.clear()
@@ -80,8 +80,10 @@ class Drain:
                         last_sent = decision.seq
                     if not in_flight:
                         self._fine()
+                        if not self._awake.is_set():  # else a row came while we looked
+                            self.emptied.set()
                 except PenlatchError as error:
-                    self._trouble(str(error))
+                    self._problem("outbox", str(error))
                     healthy = False
             if not healthy:
                 # Let the others land, wait, and begin again with the first that is still there: in order.
@@ -102,28 +104,26 @@ class Drain:
 
     async def _settle(self, in_flight: dict[int, asyncio.Future[Delivery]]) -> bool:
         """Take what is acknowledged out of the outbox; return False where some of it must be sent again."""
-        healthy = True
+        problem, accepted = "", False
         for seq in [seq for seq, delivery in in_flight.items() if delivery.done()]:
             delivery = in_flight.pop(seq).result()
             if delivery.outcome is Outcome.REFUSED:
-                self._trouble(f"the broker refused decision {seq} on {self._topic}: {delivery.reason}")
-                healthy = False
+                problem = f"the broker refused decision {seq} on {self._topic}: {delivery.reason}"
             elif delivery.outcome is Outcome.ACCEPTED:
+                accepted = True
                 try:
                     await self._outbox.delivered(seq)
-                    self._fine()
                 except PenlatchError as error:  # it will be sent twice; consumers know its number
-                    self._trouble(str(error))
-                    healthy = False
-        return healthy
+                    problem = str(error)
+        if problem:
+            self._problem("outbox", problem)
+        elif accepted:
+            self._fine()
+        return not problem
 
     def _fine(self) -> None:
         self._backoff.reset()
         self._problem("outbox", "")
-
-    def _trouble(self, text: str) -> None:
-        log.warning("%s", text)
-        self._problem("outbox", text)
 
     def _wake_on(self, _future: asyncio.Future[Any]) -> None:
         self._awake.set()

@@ -35,6 +35,8 @@ __all__ = ["Outbox", "Publisher"]
 
 log = logging.getLogger(__name__)
 
+DRAIN_TIMEOUT_S = 1.0
+"""How long a stop waits for the outbox to run empty [s]; what is left is sent, as historical, after the next start."""
 FAREWELL_TIMEOUT_S = 2.0
 """How long a stop waits for the broker to take the farewell, and with it what is still on the way [s]."""
 STABLE_S = 10.0
@@ -206,7 +208,11 @@ class Publisher:
             draining.cancel()
 
     async def _farewell(self, connection: Connection) -> None:
-        """Publish `offline`; its PUBACK comes after those of all that went before it."""
+        """Let the outbox run empty and publish `offline`; its PUBACK comes after those of all that went before it."""
+        emptied = asyncio.create_task(self._drain.emptied.wait())
+        either: set[asyncio.Future[Any]] = {emptied, connection.ended}
+        await asyncio.wait(either, timeout=DRAIN_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        emptied.cancel()
         farewell = connection.publish(self._topics.state, self._state("offline", self._connections), retain=True)
         await asyncio.wait({farewell}, timeout=FAREWELL_TIMEOUT_S)
         await connection.close()
@@ -220,6 +226,7 @@ class Publisher:
         at_once = self._adapt(ending.end)
         if version != str(self._negotiation):
             log.info("the broker does not seem to speak %s, trying %s", version, self._negotiation)
+        before = self._link_error
         self._link_error = ": ".join(filter(None, (_WHAT_HAPPENED[ending.end], ending.reason)))
         if ending.end is End.LOST:
             if lasted_s > STABLE_S:
@@ -227,7 +234,8 @@ class Publisher:
             self._short_lived = 0 if lasted_s > STABLE_S else self._short_lived + 1
             if self._short_lived >= RIVALRY:
                 self._link_error += " again and again: is this terminal's name used twice?"
-        log.warning("broker %s:%d: %s", self._config.host, self._config.port, self._link_error)
+        level = logging.DEBUG if self._link_error == before else logging.WARNING  # a dead broker fills no journal
+        log.log(level, "broker %s:%d: %s", self._config.host, self._config.port, self._link_error)
         self._changed()
         return at_once
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penlatch.sim.mishearing import misheard
 
 
 @given(st.binary(max_size=30), st.sampled_from([9600, 19_200, 38_400]))
+@settings(deadline=None)
 def test_at_equal_speeds_nothing_is_misheard(data: bytes, baud: int) -> None:
     assert misheard(data, sent=baud, heard=baud) == data
 

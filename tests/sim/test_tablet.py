@@ -158,7 +158,7 @@ def test_a_trace_that_does_not_fit_is_refused_before_anything_is_sent() -> None:
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.integers(0, 100))
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 def test_faults_are_repeatable_and_counted(garbage: float, loss: float, seed: int) -> None:
     def damaged() -> tuple[bytes, int]:
         tablet = Isdv4Tablet(faults=Faults(garbage=garbage, loss=loss, seed=seed))

@@ -49,8 +49,8 @@ def _pace(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
     length = max(int(n * np.exp(rng.normal(0, _PACE))), 2)
     knots = np.exp(rng.normal(0, _LOCAL_PACE, length // _KNOT_ROWS + 3))
     speed = np.interp(np.linspace(0, len(knots) - 1, length), np.arange(len(knots)), knots)
-    rows = np.cumsum(speed) - speed[0]
-    return rows * ((n - 1) / rows[-1])
+    rows: NDArray[np.float64] = np.cumsum(speed) - speed[0]
+    return rows * float((n - 1) / rows[-1])
 
 
 def _at(values: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,8 +1,8 @@
 """Keras -> TensorFlow Lite with int8 weights, and every trap of that road guarded.
 
 Each guard cost somebody a day: the batch is fixed to 1 (an open batch does not convert); the converter's hidden
-`cellClip = 10` is taken out of the fused LSTMs; a file with loops, Flex operators or unfused LSTMs is refused; memory is
-limited, since a failing conversion can take all there is.
+`cellClip = 10` is taken out of the fused LSTMs; a file with loops, Flex operators or unfused LSTMs is refused;
+memory is limited, since a failing conversion can take all there is.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def convert(embedding: tf.keras.Model) -> bytes:
     """
     signature = [tf.TensorSpec([1, *i.shape[1:]], tf.float32, name=i.name) for i in embedding.inputs]
 
-    @tf.function(input_signature=signature)
+    @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]  # TensorFlow has no types
     def one(sequence: Any, features: Any) -> dict[str, Any]:
         return {"embedding": embedding([sequence, features], training=False)}
 

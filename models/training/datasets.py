@@ -12,7 +12,7 @@ import zipfile
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -112,16 +112,12 @@ def _files(data: Path, archive: str, pattern: re.Pattern[str]) -> Iterator[tuple
         raise DataMissingError(f"neither {packed} nor {folder} exists; set PENLATCH_DATA to where the databases are")
 
 
-class _Parse(Protocol):
-    def __call__(self, name: re.Match[str], text: str) -> Record | None:
-        """Turn one file into a record; None for a file that is too short to be a signature."""
-
-
 @dataclass(frozen=True)
 class _Layout:
     archive: str
     pattern: re.Pattern[str]
-    parse: _Parse
+    parse: Callable[[re.Match[str], str], Record | None]
+    """Turns one file into a record; None for a file that is too short to be a signature."""
 
 
 # --- SVC2004: U<user>S<index>.TXT, S1-S20 genuine (S1-S10 first sitting, S11-S20 second), S21-S40 skilled. ---

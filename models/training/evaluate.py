@@ -94,7 +94,7 @@ def dtw_scores(comparisons: Sequence[Comparisons], *, references: int) -> Scores
 
 
 def fusion_scores(comparisons: Sequence[Comparisons], *, references: int) -> Scores:
-    """Return the mean fusion cost as a share of the person's threshold, negated: the cost alone, as its paper has it."""
+    """Return the mean fusion cost as a share of the person's threshold, negated: the paper's own verdict."""
     return _alone(comparisons, references, "fusion", lambda to, between: to.mean() / fusion.threshold(between))
 
 

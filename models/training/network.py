@@ -97,7 +97,7 @@ def build(
     return tf.keras.Model([sequence, globals_], embedding, name="bilstm_se")
 
 
-class DualTask(tf.keras.Model):
+class DualTask(tf.keras.Model):  # type: ignore[misc]  # TensorFlow has no types
     """The embedding network with both tasks on top, for training only."""
 
     def __init__(self, embedding: tf.keras.Model, classes: int) -> None:

@@ -1,4 +1,4 @@
-"""Samples: what the network is trained on, as arrays, with variations of every signature; the same numbers every time."""
+"""Samples: what the network is trained on, as arrays, with variations of every signature, the same every time."""
 
 from __future__ import annotations
 

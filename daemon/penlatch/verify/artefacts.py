@@ -90,7 +90,7 @@ class Artefacts:
         if manifest.format != FORMAT:
             raise ModelError(path=path, problem=f"it has format {manifest.format}, this is {FORMAT}")
         for name in manifest.sha256:
-            if Path(name).name != name:
+            if Path(name).name != name or name == "..":
                 raise ModelError(path=path, problem=f"it names {name!r}, which is not a file of its folder")
         missing = {NETWORK, CALIBRATION} - manifest.sha256.keys()
         if missing:

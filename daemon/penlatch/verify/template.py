@@ -97,7 +97,7 @@ class _Packed(msgspec.Struct, frozen=True):
     between: dict[str, _Array]
 
 
-def _pack(array: NDArray[np.floating]) -> _Array:
+def _pack(array: NDArray[np.float32] | NDArray[np.float64]) -> _Array:
     dtype: Literal["<f4", "<f8"] = "<f4" if array.dtype == np.float32 else "<f8"
     return _Array(dtype=dtype, shape=array.shape, data=array.astype(dtype).tobytes())
 

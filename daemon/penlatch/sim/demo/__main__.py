@@ -48,9 +48,14 @@ class Demo:
     def __init__(self, seed: int, folder: Path) -> None:
         """Prepare the demo of the people numbered `seed`, which keeps its files in `folder`."""
         self._seed = seed
-        self._folder = folder
         self._cast = Cast(seed)
         self._stage = Stage()
+        self._broker = Broker(folder / "broker.txt")
+        self._tablet = Isdv4Tablet()
+        self._device = f"isdv4:{self._tablet.path}"
+        self._terminal = Terminal(folder, device=self._device, broker_port=self._broker.port)
+        self._witness = Witness(NAME, HOST, self._broker.port)
+        self._hands = ThreadPoolExecutor(1, thread_name_prefix="hand")
         self._counts: Counter[tuple[Kind, Verdict]] = Counter()
         self._references = self._refused = self._visits = 0
         self._faults: list[str] = []
@@ -60,16 +65,13 @@ class Demo:
         """Play the demo; with `watch`, go on until Ctrl-C. Return whether all happened as it should."""
         stage = self._stage
         with ExitStack() as stack:
-            broker = stack.enter_context(Broker(self._folder / "broker.txt"))
-            self._hands = ThreadPoolExecutor(1, thread_name_prefix="hand")
+            stack.enter_context(self._broker)
             stack.callback(self._hands.shutdown, wait=False)
-            self._tablet = stack.enter_context(Isdv4Tablet())
-            device = f"isdv4:{self._tablet.path}"
-            self._terminal = Terminal(self._folder, device=device, broker_port=broker.port)
-            self._witness = stack.enter_context(Witness(NAME, HOST, broker.port))
+            stack.enter_context(self._tablet)
+            stack.enter_context(self._witness)
             stage.title("A terminal starts")
-            stage.say(f"    broker    mqtt://{HOST}:{broker.port}, inside this process (MQTT 3.1.1)")
-            stage.say(f"    tablet    {device}, emulated")
+            stage.say(f"    broker    mqtt://{HOST}:{self._broker.port}, inside this process (MQTT 3.1.1)")
+            stage.say(f"    tablet    {self._device}, emulated")
             try:
                 stack.enter_context(self._terminal)
                 stage.say(f"    daemon    penlatch run --config {self._terminal.config} (process {self._terminal.pid})")
@@ -217,6 +219,8 @@ def main(seed: int, *, watch: bool) -> None:
     ISDV4 pen tablet emulated on a pty. A synthetic person is enrolled with five signatures through `penlatch enroll`,
     then asked for over MQTT: she signs, others forge her signature, others sign with their own, she brushes the
     tablet, and the tablet's plug is pulled while she signs. Every decision is shown as an MQTT client received it.
+
+    No verifier is without error: among the people of many seeds, a forger succeeds now and then, and the demo says so.
 
     The last line is a JSON object that counts what came of it. Nothing is left behind.
 

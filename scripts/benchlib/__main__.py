@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchlib.figures import Figure, table
+from benchlib.figures import Figure, markdown, table
 from benchlib.machine import describe
 from benchlib.processes import ROOT
 from benchlib.terminal import Bench
@@ -17,6 +17,8 @@ from benchlib.terminal import Bench
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+BUSY = 0.3
+"""Load per core from which on the machine does something else."""
 MEASUREMENTS: Mapping[str, str] = {
     "latency": "pen-up wait over to PUBACK, of the real daemon",
     "stages": "time per stage, in process",
@@ -38,6 +40,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write figures, machine and versions to FILE")
+    parser.add_argument("--markdown", metavar="FILE", type=Path, help="also write the page that docs/figures.md is")
     parser.add_argument("--quick", action="store_true", help="few repetitions: to see that it works, not to quote")
     parser.add_argument(
         "--only", metavar="NAME", action="append", choices=[*MEASUREMENTS], help="this measurement alone; repeatable"
@@ -57,7 +60,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{name}: {what} …", file=sys.stderr, flush=True)
         found[name] = importlib.import_module(f"benchlib.{name}").measure(bench)
     print(f"\n{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}, commit {machine['commit']}\n")
-    print(table(figure for figures in found.values() for figure in figures))
+    if machine["load"] > BUSY * machine["cores"]:
+        print(f"The machine was busy before we began (load {machine['load']:.1f}): no time here means much.\n")
+    every = [figure for figures in found.values() for figure in figures]
+    print(table(every))
+    if arguments.markdown:
+        arguments.markdown.write_text(markdown(every, machine=machine, quick=arguments.quick), encoding="utf-8")
     if arguments.json:
         told = {
             "machine": machine,

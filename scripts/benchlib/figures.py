@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,9 +68,11 @@ def _target(figure: Figure) -> str:
     return f"{'<=' if figure.better == 'lower' else '>='} {rounded(figure.target)}"
 
 
-def table(figures: Iterable[Figure]) -> str:
-    """Lay the figures out for people."""
-    rows = [("figure", "value", "unit", "n", "plain", "x better", "target", "")]
+HEAD = ("figure", "value", "unit", "n", "plain", "x better", "target", "")
+
+
+def _rows(figures: Iterable[Figure]) -> list[tuple[str, ...]]:
+    rows = [HEAD]
     for figure in figures:
         ratio, met = figure.ratio, figure.met
         rows.append(
@@ -85,6 +87,12 @@ def table(figures: Iterable[Figure]) -> str:
                 "" if met is None else "met" if met else "NOT MET",
             )
         )
+    return rows
+
+
+def table(figures: Iterable[Figure]) -> str:
+    """Lay the figures out for a terminal."""
+    rows = _rows(figures)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     right = {1, 3, 4, 5, 6}
     lines = [
@@ -96,3 +104,25 @@ def table(figures: Iterable[Figure]) -> str:
     ]
     lines.insert(1, "-" * max(map(len, lines)))
     return "\n".join(lines)
+
+
+def markdown(figures: Sequence[Figure], *, machine: Mapping[str, Any], quick: bool) -> str:
+    """Write the page that docs/figures.md is: the figures, what each means, and the machine they were measured on."""
+    head, *rows = _rows(figures)
+    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+    parts = [
+        "# Figures",
+        "Measured by `scripts/bench`, which wrote this page; run it on your own board with "
+        "`scripts/bench --markdown FILE`. *Plain* is the plain alternative, measured in the same run; *x better* is how "
+        "many times better penlatch is (below 1: worse). What each figure means is below.",
+        "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows)),
+        f"Machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_mb']} MB, Linux {machine['kernel']} "
+        f"{machine['architecture']}; load before the run {machine['load']:.1f}. Python {machine['python']}, {packages}, "
+        f"{machine['mosquitto']}. Commit {machine['commit']}{' and changes to it' if machine['modified'] else ''}, "
+        f"{machine['time']}.{' Few repetitions (--quick): not to be quoted.' if quick else ''}",
+        "## What was measured",
+    ]
+    for figure in figures:
+        plain = f" Plain: {figure.plain_how}." if figure.plain_how else ""
+        parts.append(f"- **{figure.name.strip()}**: {figure.how}.{plain}")
+    return "\n\n".join(parts[:5]) + "\n\n" + "\n".join(parts[5:]) + "\n"

@@ -52,7 +52,7 @@ def describe(root: Path) -> dict[str, Any]:
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "memory_mb": memory_kb // 1024,
-        "load_at_start": os.getloadavg()[0],
+        "load": os.getloadavg()[0],
         "kernel": platform.release(),
         "architecture": platform.machine(),
         "python": platform.python_version(),

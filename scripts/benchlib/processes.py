@@ -25,8 +25,13 @@ SBIN = "/usr/sbin:/usr/local/sbin"
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return the environment of a child that imports penlatch from this checkout, on one thread."""
-    return {**os.environ, "PYTHONPATH": f"{ROOT / 'daemon'}:{ROOT / 'models'}", "OMP_NUM_THREADS": "1", **more}
+    """Return the environment of a child that imports penlatch from this checkout.
+
+    Nothing of the caller's own that changes how Python starts is passed on: an installed penlatch has its bytecode, and
+    without it every start would compile the sources, which costs half a second and 8 MB.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return {**kept, "PYTHONPATH": f"{ROOT / 'daemon'}:{ROOT / 'models'}", **more}
 
 
 @contextlib.contextmanager

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from penlatch.control.client import Client
-
 from benchlib.people import REFERENCES, signatures
 from benchlib.processes import Daemon, mosquitto, workplace
 from benchlib.tap import Tap
 from benchlib.terminal import plugged_in, write_config
+from penlatch.control.client import Client
 from penlatch.messages import Armed, Decision, Enrollment, Verdict
 
 if TYPE_CHECKING:
@@ -70,7 +69,10 @@ def run(n: int) -> Session:
     references, queries = (iter(traces) for traces in signatures(2 * REFERENCES, n + WARM_UP))
     with workplace() as folder, mosquitto(folder) as port, Tap(port) as tap, plugged_in() as pen:
         config = write_config(folder, device=pen.uri, mqtt_port=tap.listens_on)
-        with Daemon(folder, config) as daemon, Client(folder / "penlatch.sock") as client:
+        with Daemon(folder, config):
+            pass  # the first start of all makes the database, and for that loads what no later one needs
+        with Daemon(folder, config) as daemon:
+            client = Client(folder / "penlatch.sock")
             pen.wait_until_asked()
             session.memory_at_ready_kb = daemon.memory_kb()
             last = _act(client.enroll("writer", references=REFERENCES), pen, references)

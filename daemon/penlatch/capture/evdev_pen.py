@@ -90,6 +90,7 @@ class EvdevPen:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._motion: asyncio.TimerHandle | None = None
         self._silence: asyncio.TimerHandle | None = None
+        self._silent = False
         self._hovering: Frames | None = None
         self._failure: PenError | None = None
 
@@ -243,9 +244,10 @@ class EvdevPen:
         self._cancel_timers()
         data = bytes(self._backlog)
         self._backlog.clear()
-        if not data and self._hovering is not None:
+        if self._silent and not data and self._hovering is not None:
             yield _gone(self._hovering)
             self._hovering = None
+        self._silent = False
         try:
             batches = self._decoder.feed(data)
         except OSError as error:
@@ -258,7 +260,11 @@ class EvdevPen:
             self._hovering = frames if frames.near[-1] and not frames.touching[-1] else None
             yield frames
         if self._hovering is not None and not self._tells_proximity and self._loop is not None:
-            self._silence = self._loop.call_later(SILENCE_S, self._wake.set)
+            self._silence = self._loop.call_later(SILENCE_S, self._on_silence)
+
+    def _on_silence(self) -> None:
+        self._silent = True
+        self._wake.set()
 
     def _fail_by(self, error: OSError) -> None:
         self._fail(UNPLUGGED if error.errno == errno.ENODEV else error.strerror or str(error))

@@ -72,7 +72,7 @@ HEAD = ("figure", "value", "unit", "n", "plain", "x better", "target", "")
 
 
 def _rows(figures: Iterable[Figure]) -> list[tuple[str, ...]]:
-    rows = [HEAD]
+    rows: list[tuple[str, ...]] = [HEAD]
     for figure in figures:
         ratio, met = figure.ratio, figure.met
         rows.append(
@@ -110,19 +110,23 @@ def markdown(figures: Sequence[Figure], *, machine: Mapping[str, Any], quick: bo
     """Write the page that docs/figures.md is: the figures, what each means, and the machine they were measured on."""
     head, *rows = _rows(figures)
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
-    parts = [
-        "# Figures",
+    about = (
         "Measured by `scripts/bench`, which wrote this page; run it on your own board with "
-        "`scripts/bench --markdown FILE`. *Plain* is the plain alternative, measured in the same run; *x better* is how "
-        "many times better penlatch is (below 1: worse). What each figure means is below.",
-        "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows)),
+        "`scripts/bench --markdown FILE`. *Plain* is the plain alternative, measured in the same run; *x better* is "
+        "how many times better penlatch is (below 1: worse). What each figure means is below."
+    )
+    where = (
         f"Machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_mb']} MB, Linux {machine['kernel']} "
-        f"{machine['architecture']}; load before the run {machine['load']:.1f}. Python {machine['python']}, {packages}, "
-        f"{machine['mosquitto']}. Commit {machine['commit']}{' and changes to it' if machine['modified'] else ''}, "
-        f"{machine['time']}.{' Few repetitions (--quick): not to be quoted.' if quick else ''}",
-        "## What was measured",
-    ]
+        f"{machine['architecture']}; load before the run {machine['load']:.1f}. Python {machine['python']}, "
+        f"{packages}, {machine['mosquitto']}. Commit {machine['commit']}"
+        f"{' and changes to it' if machine['modified'] else ''}, {machine['time']}."
+        f"{' Few repetitions (--quick): not to be quoted.' if quick else ''}"
+    )
+    rule = ("---",) * len(head)
+    lines = "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows))
+    definitions = []
     for figure in figures:
         plain = f" Plain: {figure.plain_how}." if figure.plain_how else ""
-        parts.append(f"- **{figure.name.strip()}**: {figure.how}.{plain}")
-    return "\n\n".join(parts[:5]) + "\n\n" + "\n".join(parts[5:]) + "\n"
+        definitions.append(f"- **{figure.name.strip()}**: {figure.how}.{plain}")
+    parts = ("# Figures", about, lines, where, "## What was measured", "\n".join(definitions))
+    return "\n\n".join(parts) + "\n"

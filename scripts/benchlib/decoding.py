@@ -22,7 +22,7 @@ from benchlib.processes import ROOT
 from penlatch.capture.evdev_events import EV_ABS, EV_KEY, EV_SYN, INPUT_EVENT, SYN_REPORT, Axis, EventDecoder, Key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -90,7 +90,12 @@ class _Pipe:
         fcntl.fcntl(self._far, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
     def seconds(self, parts: list[bytes], decode: Callable[[], int]) -> NDArray[np.float64]:
-        """Write each part and take the CPU time [s] of its decoding, not of its writing. `decode` reads once and returns the events it saw."""
+        """Write each part and take the CPU time of decoding it [s].
+
+        Args:
+            parts: what is found in the pipe each time.
+            decode: reads once and returns how many events it saw.
+        """
         spent = np.empty(len(parts))
         for index, part in enumerate(parts):
             os.write(self._far, part)
@@ -128,13 +133,40 @@ def _plain(pipe: _Pipe) -> Callable[[], int]:
     return decode
 
 
-def _compare(name: str, parts: list[bytes], *, rounds: int, target: float | None) -> Figure:
+def _framing(pipe: _Pipe) -> Callable[[], int]:
+    device = object.__new__(evdev.InputDevice)
+    device.fd = os.dup(pipe.end)
+    state: dict[tuple[int, int], int] = {}
+    wanted = {(EV_ABS, axis.value) for axis in Axis} | {(EV_KEY, key.value) for key in Key}
+
+    def decode() -> int:
+        count, frames = 0, []
+        for event in device.read():
+            count += 1
+            if event.type == EV_SYN and event.code == SYN_REPORT:
+                frames.append((event.timestamp(), dict(state)))
+            elif (event.type, event.code) in wanted:
+                state[event.type, event.code] = event.value
+        return count
+
+    return decode
+
+
+PLAIN: Mapping[str, tuple[Callable[[_Pipe], Callable[[], int]], str]] = {
+    "read()": (_plain, "evdev.InputDevice.read() on the same pipe: an object per event, no frames, no state"),
+    "frames": (_framing, "a loop over evdev.InputDevice.read() that carries the state and makes frames, too"),
+}
+"""The plain alternatives."""
+
+
+def _compare(name: str, parts: list[bytes], *, rounds: int, target: float | None = None, plain: str) -> Figure:
+    make_plain, plain_how = PLAIN[plain]
     total = sum(map(len, parts)) // INPUT_EVENT.itemsize
     # What else the machine does comes on top of some reads in some rounds: the least time of each read is its own.
     best = {which: np.full(len(parts), np.inf) for which in ("ours", "plain")}
     pipe = _Pipe()
     for _ in range(rounds):
-        for which, make in (("ours", _ours), ("plain", _plain)):
+        for which, make in (("ours", _ours), ("plain", make_plain)):
             np.minimum(best[which], pipe.seconds(parts, make(pipe)), out=best[which])
     rates = {which: total / float(times.sum()) for which, times in best.items()}
     pipe.close()
@@ -145,7 +177,7 @@ def _compare(name: str, parts: list[bytes], *, rounds: int, target: float | None
         n=total * rounds,
         how=f"read and decoded to frames with their state carried, least CPU time of each read in {rounds} rounds",
         plain=rates["plain"],
-        plain_how="evdev.InputDevice.read() on the same pipe: an object per event, no frames, no state",
+        plain_how=plain_how,
         target_ratio=target,
         better="higher",
     )
@@ -156,20 +188,22 @@ def measure(bench: Bench) -> list[Figure]:
     rounds = 3 if bench.quick else 10
     events = synthetic()
     whole = PIPE_BYTES // INPUT_EVENT.itemsize
-    figures = [
-        _compare("evdev decoding, bulk", _reads(events, whole), rounds=rounds, target=TARGET_TIMES),
-        _compare(
-            f"evdev decoding, {KERNEL_QUEUE} events at once", _reads(events, KERNEL_QUEUE), rounds=rounds, target=None
-        ),
-        _compare(
-            f"evdev decoding, {WRITING_FRAMES} frames at once",
-            _batches(events, WRITING_FRAMES),
-            rounds=rounds,
-            target=None,
-        ),
-    ]
+    every = {
+        "bulk": _reads(events, whole),
+        f"{KERNEL_QUEUE} events at once": _reads(events, KERNEL_QUEUE),
+        f"{WRITING_FRAMES} frames at once": _batches(events, WRITING_FRAMES),
+    }
     recordings = recorded(Path(os.environ.get("PENLATCH_RECORDINGS", ROOT.parent / "shared" / "recordings")) / "evemu")
     if recordings is not None:
-        parts = _reads(recordings, whole)
-        figures.append(_compare("evdev decoding, recordings", parts, rounds=rounds, target=TARGET_TIMES))
-    return figures
+        every["recordings in bulk"] = _reads(recordings, whole)
+    return [
+        _compare(
+            f"evdev decoding, {amount}, beside {plain}",
+            parts,
+            rounds=rounds,
+            target=TARGET_TIMES if plain == "read()" and amount.endswith("bulk") else None,
+            plain=plain,
+        )
+        for amount, parts in every.items()
+        for plain in PLAIN
+    ]

@@ -9,11 +9,14 @@ import numpy as np
 
 from penlatch.capture.evdev_events import EV_ABS, EV_KEY, EV_SYN, INPUT_EVENT, SYN_REPORT, Axis
 from penlatch.capture.frames import Frames
+from penlatch.errors import PenError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from penlatch.capture.frames import PenSource
 
 RATE = 100.0
 """Frames per second of `written`."""
@@ -64,6 +67,21 @@ def cut(whole: Frames, at: Iterable[int]) -> list[Frames]:
     """Return the same frames in batches that end at the given indices."""
     edges = sorted({0, len(whole), *(min(each, len(whole)) for each in at)})
     return [whole.rows(start, stop) for start, stop in pairwise(edges)]
+
+
+async def all_batches(pen: PenSource) -> tuple[list[Frames], PenError]:
+    """Return everything a pen sends, and how it ends.
+
+    Raises:
+        AssertionError: if it ends quietly.
+    """
+    batches = []
+    try:
+        async for batch in pen.batches():
+            batches.append(batch)  # noqa: PERF401 - what came before the error counts
+    except PenError as error:
+        return batches, error
+    raise AssertionError("it ended quietly")
 
 
 Event = tuple[int, int, int]

@@ -134,12 +134,13 @@ def _read(document: bytes, *, encoding: str | None = None) -> Trace:
         raise TraceError(problem="it has no traces")
     values = np.array(rows, dtype=np.float64).T
     columns = {
-        channel.name: (raw - channel.offset) * channel.scale for channel, raw in zip(channels, values, strict=True)
+        channel.name: (raw - (raw[0] if channel.name == "T" else channel.offset)) * channel.scale
+        for channel, raw in zip(channels, values, strict=True)
     }
     touching = np.array(down)
     name = next((each.attributes["model"] for each in elements if "model" in each.attributes), "InkML")
     return Trace(
-        t=columns["T"] - columns["T"][0],
+        t=columns["T"],
         x=columns["X"],
         y=columns["Y"],
         p=columns.get("F", touching.astype(np.float64)),

@@ -28,12 +28,13 @@ from training.metrics import bootstrap, eer, rates
 from training.protocols import FOLDS, unseen_people
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from penlatch.ink import Trace
-    from penlatch.verify.verifier import Analysis, Judgement
+    from penlatch.verify.calibrate import Calibration
+    from penlatch.verify.verifier import Analysis
     from training.protocols import Person
 
     Scores = dict[str, "UserScores"]
@@ -49,12 +50,6 @@ class UserScores:
     genuine: NDArray[np.float64]
     skilled: NDArray[np.float64]
     random: NDArray[np.float64]
-
-
-def judge(verifier: Verifier, references: Sequence[Trace], queries: Sequence[Trace]) -> list[Judgement]:
-    """Judge signatures with the verifier as it is shipped, exactly as the daemon does: for comparison with it."""
-    template = verifier.template([verifier.analyse(trace) for trace in references])
-    return [verifier.verify(template, verifier.analyse(trace)) for trace in queries]
 
 
 def compare(
@@ -77,15 +72,37 @@ def compare(
         )
 
 
-def calibrated_scores(comparisons: Sequence[Comparisons], *, references: int) -> Scores:
+def fold_calibrations(comparisons: Sequence[Comparisons]) -> Iterator[tuple[Calibration, Sequence[Comparisons]]]:
+    """Yield a calibration for each fold, fitted to the people of the others, and the people of that fold."""
+    for fold in range(FOLDS):
+        yield fit([c for i, c in enumerate(comparisons) if i % FOLDS != fold]), comparisons[fold::FOLDS]
+
+
+def calibrated_scores(folds: Iterable[tuple[Calibration, Sequence[Comparisons]]], *, references: int) -> Scores:
     """Return P(genuine) of every attempt, each person judged by a calibration fitted to other people."""
     scores: Scores = {}
-    for fold in range(FOLDS):
-        calibration = fit([c for i, c in enumerate(comparisons) if i % FOLDS != fold])
-        for person in comparisons[fold::FOLDS]:
+    for calibration, people in folds:
+        for person in people:
             logit = calibration.genuine.logit(terms(person.evidence(range(references)), calibration.population))
             scores[person.user] = _split(person, 1 / (1 + np.exp(-logit)), references)
     return scores
+
+
+def agreement(folds: Iterable[tuple[Calibration, Sequence[Comparisons]]]) -> dict[str, float]:
+    """Return how often an enrolment would take a signature, in percent, after 1 to 4 references.
+
+    The candidates are the person's own next signature, and the first signature of everybody else: what
+    `Verifier.agrees` says of them, by a calibration fitted to other people.
+    """
+    own: list[bool] = []
+    others: list[bool] = []
+    for calibration, people in folds:
+        for person in people:
+            for n in (1, 2, 3, 4):
+                logit = calibration.agreement.logit(terms(person.evidence(range(n)), calibration.population))
+                own.append(bool(logit[n] >= 0))
+                others += (logit[person.kinds == "random"] >= 0).tolist()
+    return {"own_accepted": _percent(float(np.mean(own))), "others_accepted": _percent(float(np.mean(others)))}
 
 
 def dtw_scores(comparisons: Sequence[Comparisons], *, references: int) -> Scores:
@@ -156,45 +173,49 @@ def summary(scores: Mapping[str, UserScores], *, threshold: float | None = None)
     return figures
 
 
-def agreement(verifier: Verifier, people: Sequence[Person]) -> dict[str, Any]:
-    """Return how often an enrolment would take a reference, in percent, over 1 to 4 references accepted before it.
+def shipped_judgements(verifier: Verifier, people: Sequence[Person], *, references: int = 5) -> Iterator[str]:
+    """Yield a line for every tested signature, as the verifier judges it that is shipped, exactly as a daemon would.
 
-    The candidates are the person's own next signatures, and the first signature of everybody else.
+    The shipped calibration has met the people of its development database: these are no error rates.
     """
-    known: dict[int, Analysis] = {}
-
-    def once(trace: Trace) -> Analysis:
-        return known[id(trace)] if id(trace) in known else known.setdefault(id(trace), verifier.analyse(trace))
-
-    own, others = [], []
+    yield "user\tkind\tnumber\tprobability\tverdict\treason"
     for person in people:
-        for n in (1, 2, 3, 4):
-            accepted = [once(t) for t in person.genuine[:n]]
-            own.append(verifier.agrees(accepted, once(person.genuine[n])))
-            others += [verifier.agrees(accepted, once(t)) for t in person.random]
-    return {"own_accepted": _percent(float(np.mean(own))), "others_accepted": _percent(float(np.mean(others)))}
+        template = verifier.template([verifier.analyse(trace) for trace in person.genuine[:references]])
+        tested = [("genuine", number, trace) for number, trace in enumerate(person.genuine, 1)][references:]
+        tested += [("skilled", number, trace) for number, trace in enumerate(person.skilled, 1)]
+        for kind, number, trace in tested:
+            judged = verifier.verify(template, verifier.analyse(trace))
+            verdict = "match" if judged.match else "no_match"
+            yield f"{person.user}\t{kind}\t{number}\t{judged.probability:.4f}\t{verdict}\t{judged.reason}"
+
+
+def measure(comparisons: Sequence[Comparisons], *, references: int) -> dict[str, dict[str, Any]]:
+    """Run the protocol of this module on signatures that have been compared.
+
+    Returns:
+        Figures (see `summary`) by scorer: `penlatch`, all of it together; `dtw`, the baseline; `fusion` and
+        `bilstm_se`, each alone; and `enrolment` (see `agreement`).
+    """
+    folds = list(fold_calibrations(comparisons))
+    return {
+        "penlatch": summary(calibrated_scores(folds, references=references), threshold=0.5),
+        "dtw": summary(dtw_scores(comparisons, references=references)),
+        "fusion": summary(fusion_scores(comparisons, references=references)),
+        "bilstm_se": summary(network_scores(comparisons, references=references)),
+        "enrolment": agreement(folds),
+    }
 
 
 def evaluate(
     verifier: Verifier, people: Sequence[Person], *, references: int = 5, say: Callable[[str], None] = lambda _: None
 ) -> dict[str, dict[str, Any]]:
-    """Run the protocol of this module.
-
-    Returns:
-        Figures (see `summary`) by scorer: `penlatch`, all of it together; `dtw`, the baseline; `fusion` and
-        `bilstm_se`, each alone.
-    """
+    """Compare all signatures with the verifier's scorers and measure; see `measure`."""
     comparisons = []
     for person in compare(people, verifier.analyse, references=references):
         comparisons.append(person)
         say(f"compared {len(comparisons)} of {len(people)} people")
     say(f"fitting {FOLDS} calibrations")
-    return {
-        "penlatch": summary(calibrated_scores(comparisons, references=references), threshold=0.5),
-        "dtw": summary(dtw_scores(comparisons, references=references)),
-        "fusion": summary(fusion_scores(comparisons, references=references)),
-        "bilstm_se": summary(network_scores(comparisons, references=references)),
-    }
+    return measure(comparisons, references=references)
 
 
 def _percent(share: float) -> float:
@@ -210,7 +231,8 @@ def _table(figures: Mapping[str, Mapping[str, Any]]) -> str:
     lines = [
         f"{'':12s} {'skilled':>8s} {'95 % interval':>15s} {'per user':>9s} {'random':>7s}   EER in %, common threshold"
     ]
-    for name, f in figures.items():
+    for name in ("penlatch", "dtw", "fusion", "bilstm_se"):
+        f = figures[name]
         low, high = f["eer_skilled_interval"]
         lines.append(
             f"{name:12s} {f['eer_skilled']:8.2f} {f'{low:.2f} - {high:.2f}':>15s} "
@@ -227,6 +249,9 @@ def main() -> None:
     parser.add_argument("--refs", type=int, choices=range(3, 13), default=5, metavar="3..12")
     parser.add_argument("--models", type=Path, help="model folder (default: the shipped one)")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
+    parser.add_argument(
+        "--shipped", action="store_true", help="no error rates: what the shipped verifier makes of each signature"
+    )
     options = parser.parse_args()
 
     begun = time.monotonic()
@@ -235,6 +260,10 @@ def main() -> None:
         people = unseen_people(options.dataset, options.data, genuine=options.refs + 3)
     except DataMissingError as error:
         raise SystemExit(f"evaluate: {error}") from error
+    if options.shipped:
+        for line in shipped_judgements(verifier, people, references=options.refs):
+            print(line)
+        return
     figures = evaluate(verifier, people, references=options.refs, say=_progress)
     _progress("")
     seconds = round(time.monotonic() - begun, 1)
@@ -247,6 +276,11 @@ def main() -> None:
     print(
         f"\nat P >= {whole['threshold']}: FNMR {whole['fnmr']:.2f} %, "
         f"FMR skilled {whole['fmr_skilled']:.2f} %, random {whole['fmr_random']:.2f} %"
+    )
+    enrolment = figures["enrolment"]
+    print(
+        f"enrolment takes {enrolment['own_accepted']:.2f} % of own signatures, "
+        f"{enrolment['others_accepted']:.2f} % of others'"
     )
     if options.json:
         about = {"dataset": options.dataset, "references": options.refs, "folds": FOLDS, "seconds": seconds}

@@ -48,7 +48,9 @@ def equal_error(genuine: NDArray[np.float64], impostor: NDArray[np.float64]) -> 
     apart = np.abs(fmr - fnmr)
     closest = np.flatnonzero(apart <= apart.min() + 1e-12)
     at = int(closest[len(closest) // 2])
-    threshold = edges[at] if at == 0 else (edges[at - 1] + edges[at]) / 2
+    between = (edges[max(at - 1, 0)] + edges[at]) / 2
+    # Scores may be neighbours among floats, with nothing between them.
+    threshold = between if between > edges[max(at - 1, 0)] else edges[at]
     return float((fmr[at] + fnmr[at]) / 2), float(threshold)
 
 

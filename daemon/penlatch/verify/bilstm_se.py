@@ -67,7 +67,7 @@ class BilstmSe:
         if set(manifest.outputs) != {_OUTPUT}:
             raise ModelError(path=artefacts.directory / MANIFEST, problem=f"the network's output must be {_OUTPUT}")
         if not manifest.golden:
-            raise ModelError(path=artefacts.directory / MANIFEST, problem="no golden embeddings to check the network with")
+            raise ModelError(path=artefacts.directory / MANIFEST, problem="no golden embeddings to check itself with")
         self._places = np.array([places[name] for name in manifest.features.features], dtype=np.intp)
         self._model = Model(
             artefacts.files[NETWORK],

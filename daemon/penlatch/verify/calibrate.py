@@ -160,7 +160,7 @@ def terms(evidence: Evidence, population: Population) -> dict[str, NDArray[np.fl
     found["z_rms"] = np.sqrt((z**2).mean(axis=-1))
     found["z_top"] = np.sort(z, axis=-1)[..., -TOP:].mean(axis=-1)
     for place, group in enumerate(GROUPS):
-        found[f"z_{group}"] = z[..., _GROUP_OF == place].mean(axis=-1)
+        found[f"z_{group}"] = z[..., place == _GROUP_OF].mean(axis=-1)
     for place, feature in enumerate(FEATURES):
         found[f"z_{feature.name}"] = z[..., place]
     return found
@@ -210,4 +210,4 @@ def z_scores(evidence: Evidence, population: Population) -> NDArray[np.float64]:
 
 def disagreements(z: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     """Return the root mean square of the z-scores of each group of global features, float64 [...]."""
-    return {group: np.sqrt((z[..., _GROUP_OF == place] ** 2).mean(axis=-1)) for place, group in enumerate(GROUPS)}
+    return {group: np.sqrt((z[..., place == _GROUP_OF] ** 2).mean(axis=-1)) for place, group in enumerate(GROUPS)}

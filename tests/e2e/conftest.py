@@ -10,7 +10,6 @@ from penlatch.sim.tablet import Isdv4Tablet
 from penlatch.sim.writer import Writer
 from support.door import IDLE_S, Door, broker_section
 from support.terminal import Terminal
-from support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,9 +36,11 @@ def new_door(tmp_path: Path, tablet: Isdv4Tablet, broker: Mosquitto) -> Door:
 def door(new_door: Door, ada: Writer) -> Iterator[Door]:
     """Return a running terminal that knows ada."""
     new_door.knows("ada", ada)
-    with new_door.terminal:
-        new_door.tablet.wait_started(PATIENCE_S)
+    try:
+        new_door.switch_on()
         yield new_door
+    finally:
+        new_door.terminal.close()
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import pytest  # noqa: TC002 - the fixture type is read by pytest
 
 from support.broker import Observer
 from support.terminal import Terminal
-from support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,8 +31,7 @@ async def test_enrol_sign_forge_and_each_decision_reaches_a_subscriber(
     rng = np.random.default_rng(5)
     door = new_door
     async with Observer(door.broker.port) as observer:
-        await asyncio.to_thread(door.terminal.start)
-        door.tablet.wait_started(PATIENCE_S)
+        await asyncio.to_thread(door.switch_on)
         enrolled = await asyncio.to_thread(door.enroll, "ada", ada)
         assert enrolled.status == 0, enrolled
         assert enrolled.last["outcome"] == "enrolled"
@@ -167,7 +165,7 @@ async def test_altered_models_verify_nobody(tmp_path: Path, door: Door, ada: Wri
     door.terminal.stop()
     config = door.terminal.config
     config.write_text(config.read_text() + f'[verify]\nmodels = "{altered}"\n')
-    door.terminal.start()
+    door.switch_on()
     acted = await asyncio.to_thread(door.verify, "ada", ada.genuine(np.random.default_rng(1)))
     assert acted.status == 3
     assert (acted.last["verdict"], acted.last["reason"]) == ("error", "model")

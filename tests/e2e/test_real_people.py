@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from support.broker import Mosquitto
     from training.datasets import Kind
 
-PEOPLE = ("1", "6", "14", "23", "38")
+PEOPLE = ("U01", "U06", "U14", "U23", "U38")
 """Taken before any figure was known; two of them have signatures whose time stamps run backwards or repeat."""
 REFERENCES = 5
 GENUINE = slice(5, 10)

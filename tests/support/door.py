@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from penlatch import config
+from penlatch.control.client import Client
 from penlatch.judge import Judge, References
 from support.broker import TERMINAL
+from support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +36,15 @@ class Door:
     terminal: Terminal
     tablet: Isdv4Tablet
     broker: Mosquitto
+
+    def switch_on(self) -> None:
+        """Start the terminal and wait until it reads its pen."""
+        self.terminal.start()
+        end = time.monotonic() + PATIENCE_S
+        client = Client(self.terminal.socket)
+        while not client.status().pen.ok:
+            assert time.monotonic() < end, self.terminal.log()
+            time.sleep(0.02)
 
     def hand(self, trace: Trace) -> Callable[[], object]:
         """Return somebody who writes `trace` on the tablet when called."""

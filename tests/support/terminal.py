@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import select
@@ -159,6 +158,12 @@ class Terminal:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the daemon if it runs, by force where it does not listen: that is an error all the same."""
+        if self.process is None:
+            return
         try:
             self.stop()
         except subprocess.TimeoutExpired:
@@ -166,5 +171,4 @@ class Terminal:
             raise
         finally:
             if self._notify:
-                with contextlib.suppress(OSError):
-                    self._notify.close()
+                self._notify.close()

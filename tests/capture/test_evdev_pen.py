@@ -21,9 +21,9 @@ import evdev
 import numpy as np
 import pytest
 
-from penlatch.capture import evdev_pen
+from penlatch.capture import evdev_pen, evdev_reader
 from penlatch.capture.evdev_events import EV_SYN, SYN_DROPPED, SYN_REPORT, Axis, Key
-from penlatch.capture.evdev_pen import EVIOCSCLOCKID, SILENCE_S, EvdevPen
+from penlatch.capture.evdev_pen import EVIOCSCLOCKID, RESTING_AFTER_S, SILENCE_S, EvdevPen
 from penlatch.capture.segmenter import Segmenter, Unusable
 from penlatch.config import Segment
 from penlatch.errors import PenError
@@ -214,6 +214,21 @@ async def test_frames_arrive_as_they_are_sent(device: PipeDevice) -> None:
     await reader.end()
 
 
+async def test_a_pen_that_only_hovers_rests_and_wakes_when_it_touches(device: PipeDevice) -> None:
+    reader = Reader(EvdevPen(device))
+    device.send(raw_frame(WRITE, t=1.0), raw_frame({Key.TOUCH: 0}, t=1.1))
+    await eventually(lambda: reader.count == 2)
+    assert not reader.pen._reader.resting
+    device.send(raw_frame({Axis.X: 1}, t=1.0 + RESTING_AFTER_S), raw_frame({Axis.X: 2}, t=1.1 + RESTING_AFTER_S))
+    await eventually(lambda: reader.count == 4)
+    assert reader.pen._reader.resting
+    device.send(raw_frame({Key.TOUCH: 1}, t=2.0 + RESTING_AFTER_S))
+    await eventually(lambda: reader.count == 5)
+    assert not reader.pen._reader.resting
+    reader.pen.close()
+    await reader.end()
+
+
 async def test_motion_that_comes_together_is_decoded_together(device: PipeDevice) -> None:
     reader = Reader(EvdevPen(device))
     device.send(raw_frame(HOVER))
@@ -278,7 +293,7 @@ async def test_the_kernels_enodev_is_unplugging(device: PipeDevice, monkeypatch:
         raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
 
     reader = Reader(EvdevPen(device))
-    monkeypatch.setattr(evdev_pen.os, "read", gone)
+    monkeypatch.setattr(os, "read", gone)
     device.send(raw_frame(HOVER))
     assert (await reader.end()).problem == "it was unplugged"
 
@@ -369,7 +384,7 @@ async def test_a_consumer_that_is_busy_loses_nothing(device: PipeDevice) -> None
 
 
 async def test_what_a_busy_consumer_leaves_is_bounded(device: PipeDevice, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evdev_pen, "BACKLOG_BYTES", 1000)
+    monkeypatch.setattr(evdev_reader, "BACKLOG_BYTES", 1000)
     pen = EvdevPen(device)
     batches = pen.batches()
     device.send(raw_frame(HOVER))
@@ -377,7 +392,7 @@ async def test_what_a_busy_consumer_leaves_is_bounded(device: PipeDevice, monkey
     for x in range(200):
         device.send(raw_frame({Axis.X: 1 + x}))
         await asyncio.sleep(0)
-    assert len(pen._backlog) < 1000 + evdev_pen.READ_SIZE
+    assert len(pen._reader._backlog) < 1000 + evdev_reader.READ_SIZE
     async with asyncio.timeout(PATIENCE_S):
         while seen < 201:  # the rest waited in the pipe, where a kernel's queue would have overflowed
             seen += len(await anext(batches))

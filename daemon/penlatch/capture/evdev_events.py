@@ -159,7 +159,7 @@ class EventDecoder:
         np.maximum.accumulate(source, axis=0, out=source)
         values = np.concatenate((self._state, events["value"][known])).take(source[1:])
         self._state = values[-1]
-        frames.append(RawFrames(t=_times(events[reports]), values=values))
+        frames.append(RawFrames(t=_times(events, reports), values=values))
         return len(events) - end
 
     def _skip(self, events: NDArray[np.void], reports: NDArray[np.intp], frames: list[RawFrames]) -> NDArray[np.void]:
@@ -172,13 +172,14 @@ class EventDecoder:
         if self._resync is not None:
             self._state = self._resync()
             rest = rest[:0]
-        frames.append(RawFrames(t=_times(events[end - 1 : end]), values=self._state[np.newaxis], gap=True))
+        frames.append(RawFrames(t=_times(events, reports[:1]), values=self._state[np.newaxis], gap=True))
         return rest
 
 
 _OLD_STATE = np.arange(len(COLUMNS), dtype=np.int32)
 
 
-def _times(events: NDArray[np.void]) -> NDArray[np.float64]:
-    times: NDArray[np.float64] = events["sec"] + events["usec"] * 1e-6
+def _times(events: NDArray[np.void], reports: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the times of the events at `reports` [s]."""
+    times: NDArray[np.float64] = events["sec"][reports] + events["usec"][reports] * 1e-6
     return times

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import errno
 import fcntl
 import logging
-import os
+import math
 import struct
-import sys
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,7 +15,8 @@ import evdev
 import numpy as np
 
 from penlatch.capture.evdev_discovery import PenDescription, find, list_pens, tablet_of
-from penlatch.capture.evdev_events import COLUMNS, EV_KEY, INPUT_EVENT, Axis, EventDecoder, Key, RawFrames
+from penlatch.capture.evdev_events import COLUMNS, Axis, EventDecoder, Key, RawFrames
+from penlatch.capture.evdev_reader import EventReader
 from penlatch.capture.evdev_tablet import Normaliser
 from penlatch.capture.frames import Frames
 from penlatch.errors import PenError
@@ -36,21 +34,11 @@ log = logging.getLogger(__name__)
 
 EVIOCSCLOCKID = 0x400445A0
 """ioctl that chooses the clock of the time stamps: _IOW('E', 0xa0, int)."""
-READ_SIZE = 1024 * INPUT_EVENT.itemsize
-"""Bytes asked for at once; the kernel's queue for one reader of a pen holds 128 events or a little more."""
-MOTION_DELAY_S = 0.03
-"""How long motion waits to be decoded together [s]: six frames at 200 Hz. It leaves the kernel's short queue at once
-all the same, and a key event (proximity, contact) lets everything through at once."""
-BACKLOG_BYTES = 1 << 20
-"""What may wait for a consumer that is busy: more than 20 s of a pen at 200 Hz. Beyond that the kernel's queue
-overflows, and its SYN_DROPPED tells the truth about it."""
 SILENCE_S = 0.1
 """A pen without proximity that hovers and sends nothing for so long is away, as in hid-uclogic [s]."""
-
-UNPLUGGED = "it was unplugged"
-
-_TYPE_OFFSET = struct.calcsize("@ll") + (sys.byteorder == "big")
-"""Where in an event the low byte of its type lies."""
+RESTING_AFTER_S = 2.0
+"""Time without contact after which a pen is taken to hover only [s]; longer than the usual idle time of a signature, so
+that nothing of one waits."""
 
 
 class EvdevPen:
@@ -79,20 +67,14 @@ class EvdevPen:
         self._info = tablet.info
         self._axes = frozenset(tablet.axes)
         self._normaliser = Normaliser(tablet)
-        self._delay_s = MOTION_DELAY_S if Key.TOUCH in tablet.keys else 0.0
         self._tells_proximity = tablet.reports_proximity
         state = self._state()
         first = self._normaliser.frames(RawFrames(t=np.zeros(1), values=state[np.newaxis]))
         self._in_contact = bool(first.touching[0])
+        self._last_contact = -math.inf
+        self._last: Frames | None = None
+        self._reader = EventReader(device.fd, patient=Key.TOUCH in tablet.keys)
         self._decoder = EventDecoder(state, resync=self._resynchronise)
-        self._backlog = bytearray()
-        self._wake = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._motion: asyncio.TimerHandle | None = None
-        self._silence: asyncio.TimerHandle | None = None
-        self._silent = False
-        self._hovering: Frames | None = None
-        self._failure: PenError | None = None
 
     @classmethod
     def open(cls, selector: str, *, grab: bool = False) -> EvdevPen:
@@ -140,22 +122,23 @@ class EvdevPen:
             yield Frames.empty(gap=True)
         try:
             while True:
-                self._read_on()
-                await self._wake.wait()
-                self._wake.clear()
-                for frames in self._decode():
+                hovering = self._last is not None and bool(self._last.near[-1] and not self._last.touching[-1])
+                leaves_silently = hovering and not self._tells_proximity
+                data = await self._reader.next(silence_s=SILENCE_S if leaves_silently else None)
+                for frames in self._decode(data):
                     yield frames
-                if self._failure:
-                    raise self._failure
+        except OSError as error:
+            unplugged = error.errno == errno.ENODEV
+            problem = "it was unplugged" if unplugged else error.strerror or str(error)
+            raise PenError(device=self.device, problem=problem) from error
         finally:
-            self._pause()
+            self._reader.pause()
 
     def close(self) -> None:
         """Release the device, and its grab. Safe to call twice; a running `batches` ends at once."""
         if self._device.fd < 0:
             return
-        self._fail("it was closed")
-        self._pause()
+        self._reader.stop(PenError(device=self.device, problem="it was closed"))
         try:
             if self._grabbed:
                 self._device.ungrab()
@@ -193,88 +176,26 @@ class EvdevPen:
         return state
 
     def _resynchronise(self) -> NDArray[np.int32]:
-        """Empty the kernel's queue, for what waits there is older than the state, and ask for the state."""
-        with contextlib.suppress(BlockingIOError):
-            while os.read(self._device.fd, READ_SIZE):
-                pass
-        self._backlog.clear()
+        """Ask for the state; what still waits is older than the answer, and goes."""
+        self._reader.discard()
         return self._state()
 
-    def _read_on(self) -> None:
-        """Follow the device, if that is not done already."""
-        if self._loop is None and self._failure is None:
-            self._loop = asyncio.get_running_loop()
-            self._loop.add_reader(self._device.fd, self._on_readable, self._loop)
-
-    def _pause(self) -> None:
-        """Leave what the device sends to the kernel."""
-        self._cancel_timers()
-        if self._loop is not None:
-            self._loop.remove_reader(self._device.fd)
-            self._loop = None
-
-    def _cancel_timers(self) -> None:
-        for timer in (self._motion, self._silence):
-            if timer is not None:
-                timer.cancel()
-        self._motion = self._silence = None
-
-    def _on_readable(self, loop: asyncio.AbstractEventLoop) -> None:
-        try:
-            data = os.read(self._device.fd, READ_SIZE)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self._fail_by(error)
-            return
-        if not data:
-            self._fail(UNPLUGGED)
-            return
-        self._backlog += data
-        if len(self._backlog) > BACKLOG_BYTES:
-            self._pause()
-            self._wake.set()
-        elif EV_KEY in data[_TYPE_OFFSET :: INPUT_EVENT.itemsize]:
-            self._wake.set()
-        elif self._motion is None:
-            self._motion = loop.call_later(self._delay_s, self._wake.set)
-
-    def _decode(self) -> Iterator[Frames]:
-        """Yield what has arrived since the last time; where that is nothing, a hovering pen left in silence."""
-        self._cancel_timers()
-        data = bytes(self._backlog)
-        self._backlog.clear()
-        if self._silent and not data and self._hovering is not None:
-            yield _gone(self._hovering)
-            self._hovering = None
-        self._silent = False
-        try:
-            batches = self._decoder.feed(data)
-        except OSError as error:
-            self._fail_by(error)
-            return
-        for raw in batches:
+    def _decode(self, data: bytes) -> Iterator[Frames]:
+        """Yield the frames in `data`; without data, that of a hovering pen which left in silence."""
+        if not data and self._last is not None:
+            self._last = _gone(self._last)
+            yield self._last
+        for raw in self._decoder.feed(data):
             if self._shift is None:
                 self._shift = time.monotonic() - float(raw.t[-1])
             frames = self._normaliser.frames(replace(raw, t=raw.t + self._shift))
-            self._hovering = frames if frames.near[-1] and not frames.touching[-1] else None
+            contacts = frames.t[frames.touching]
+            if len(contacts):
+                self._last_contact = float(contacts[-1])
+            self._last = frames
             yield frames
-        if self._hovering is not None and not self._tells_proximity and self._loop is not None:
-            self._silence = self._loop.call_later(SILENCE_S, self._on_silence)
-
-    def _on_silence(self) -> None:
-        self._silent = True
-        self._wake.set()
-
-    def _fail_by(self, error: OSError) -> None:
-        self._fail(UNPLUGGED if error.errno == errno.ENODEV else error.strerror or str(error))
-
-    def _fail(self, problem: str) -> None:
-        """End `batches` with the first problem there was."""
-        self._pause()
-        if self._failure is None:
-            self._failure = PenError(device=self.device, problem=problem)
-        self._wake.set()
+        if self._last is not None:
+            self._reader.resting = float(self._last.t[-1]) - self._last_contact > RESTING_AFTER_S
 
 
 def _gone(last: Frames) -> Frames:

@@ -1,0 +1,142 @@
+"""The reader of an evdev device: what lets events through, what waits, and how it ends, on a pipe."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from penlatch.capture import evdev_reader
+from penlatch.capture.evdev_events import Axis, Key
+from penlatch.capture.evdev_reader import EventReader
+from support.strokes import raw_frame
+from support.waiting import PATIENCE_S, eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MOTION = raw_frame({Axis.X: 7})
+KEY = raw_frame({Key.TOUCH: 1})
+FOREVER_S = 1e6
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """Return what stands for the device, and the end where its events are written."""
+    read_end, write_end = os.pipe()
+    os.set_blocking(read_end, False)
+    yield read_end, write_end
+    for end in (read_end, write_end):
+        with contextlib.suppress(OSError):  # the test may have closed it
+            os.close(end)
+
+
+async def soon(reader: EventReader) -> bytes:
+    return await asyncio.wait_for(reader.next(), PATIENCE_S)
+
+
+async def test_a_key_event_comes_through_at_once(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evdev_reader, "MOTION_DELAY_S", FOREVER_S)
+    reader = EventReader(pipe[0], patient=True)
+    os.write(pipe[1], MOTION + KEY)
+    assert await soon(reader) == MOTION + KEY
+    reader.pause()
+
+
+async def test_motion_waits_and_comes_together(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evdev_reader, "MOTION_DELAY_S", FOREVER_S)
+    reader = EventReader(pipe[0], patient=True)
+    reading = asyncio.create_task(soon(reader))
+    for count in range(1, 4):
+        os.write(pipe[1], MOTION)
+        await eventually(lambda count=count: len(reader._backlog) == count * len(MOTION))
+    assert not reading.done()
+    os.write(pipe[1], KEY)
+    assert await reading == 3 * MOTION + KEY
+    reader.pause()
+
+
+async def test_motion_alone_comes_after_its_delay(pipe: tuple[int, int]) -> None:
+    reader = EventReader(pipe[0], patient=True)
+    os.write(pipe[1], MOTION)
+    assert await soon(reader) == MOTION
+    reader.pause()
+
+
+async def test_without_patience_motion_comes_at_once(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evdev_reader, "MOTION_DELAY_S", FOREVER_S)
+    reader = EventReader(pipe[0], patient=False)
+    os.write(pipe[1], MOTION)
+    assert await soon(reader) == MOTION
+    reader.pause()
+
+
+async def test_silence_ends_the_waiting_with_nothing(pipe: tuple[int, int]) -> None:
+    reader = EventReader(pipe[0], patient=True)
+    assert await asyncio.wait_for(reader.next(silence_s=0.01), PATIENCE_S) == b""
+    os.write(pipe[1], KEY)
+    assert await soon(reader) == KEY
+    reader.pause()
+
+
+async def test_a_resting_pen_is_looked_at_now_and_then_until_it_sends_nothing(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evdev_reader, "RESTING_DELAY_S", 0.0)
+    reader = EventReader(pipe[0], patient=True)
+    reader.resting = True
+    os.write(pipe[1], MOTION)
+    assert await soon(reader) == MOTION
+    assert not reader._following
+    await eventually(lambda: reader._following)
+    os.write(pipe[1], KEY)
+    assert await soon(reader) == KEY
+    reader.pause()
+
+
+async def test_what_was_read_comes_before_the_error(pipe: tuple[int, int]) -> None:
+    reader = EventReader(pipe[0], patient=True)
+    os.write(pipe[1], MOTION)
+    os.close(pipe[1])
+    assert await soon(reader) == MOTION
+    with pytest.raises(OSError, match="No such device") as caught:
+        await soon(reader)
+    assert caught.value.errno == errno.ENODEV
+
+
+async def test_it_ends_with_the_first_reason_and_stays_ended(pipe: tuple[int, int]) -> None:
+    reader = EventReader(pipe[0], patient=True)
+    reading = asyncio.create_task(soon(reader))
+    await asyncio.sleep(0)
+    reader.stop(ValueError("first"))
+    reader.stop(ValueError("second"))
+    for waiting in (reading, soon(reader), soon(reader)):
+        with pytest.raises(ValueError, match="first"):
+            await waiting
+
+
+async def test_discarding_empties_everything(pipe: tuple[int, int]) -> None:
+    reader = EventReader(pipe[0], patient=True)
+    os.write(pipe[1], MOTION * 5)
+    reader.discard()
+    os.write(pipe[1], KEY)
+    assert await soon(reader) == KEY
+    reader.pause()
+
+
+async def test_a_paused_reader_leaves_the_events_where_they_are(pipe: tuple[int, int]) -> None:
+    reader = EventReader(pipe[0], patient=True)
+    os.write(pipe[1], KEY)
+    assert await soon(reader) == KEY
+    reader.pause()
+    reader.pause()
+    os.write(pipe[1], KEY)
+    await asyncio.sleep(0.02)
+    assert os.read(pipe[0], 10_000) == KEY
+    os.write(pipe[1], KEY)
+    assert await soon(reader) == KEY
+    reader.pause()

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchlib.figures import Figure, markdown, table
+from benchlib.figures import BUSY, Figure, markdown, table
 from benchlib.machine import describe
 from benchlib.processes import ROOT
 from benchlib.terminal import Bench
@@ -17,8 +17,6 @@ from benchlib.terminal import Bench
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-BUSY = 0.3
-"""Load per core from which on the machine does something else."""
 MEASUREMENTS: Mapping[str, str] = {
     "latency": "pen-up wait over to PUBACK, of the real daemon",
     "stages": "time per stage, in process",
@@ -60,8 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{name}: {what} …", file=sys.stderr, flush=True)
         found[name] = importlib.import_module(f"benchlib.{name}").measure(bench)
     print(f"\n{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}, commit {machine['commit']}\n")
-    if machine["load"] > BUSY * machine["cores"]:
-        print(f"The machine was busy before we began (load {machine['load']:.1f}): no time here means much.\n")
+    if machine["busy"]:
+        print(f"{BUSY}\n")
     every = [figure for figures in found.values() for figure in figures]
     print(table(every))
     if arguments.markdown:

@@ -68,6 +68,8 @@ def _target(figure: Figure) -> str:
     return f"{'<=' if figure.better == 'lower' else '>='} {rounded(figure.target)}"
 
 
+BUSY = "The machine did other things meanwhile: an idle one is better than every time and share of CPU here."
+"""What is said of figures that were measured on a busy machine."""
 HEAD = ("figure", "value", "unit", "n", "plain", "x better", "target", "")
 
 
@@ -128,5 +130,13 @@ def markdown(figures: Sequence[Figure], *, machine: Mapping[str, Any], quick: bo
     for figure in figures:
         plain = f" Plain: {figure.plain_how}." if figure.plain_how else ""
         definitions.append(f"- **{figure.name.strip()}**: {figure.how}.{plain}")
-    parts = ("# Figures", about, lines, where, "## What was measured", "\n".join(definitions))
+    parts = (
+        "# Figures",
+        about,
+        *([BUSY] if machine["busy"] else []),
+        lines,
+        where,
+        "## What was measured",
+        "\n".join(definitions),
+    )
     return "\n\n".join(parts) + "\n"

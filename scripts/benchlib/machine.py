@@ -13,6 +13,9 @@ from typing import Any
 
 PACKAGES = ("numpy", "tflite-runtime", "ai-edge-litert", "evdev", "pyserial", "paho-mqtt", "sqlite-utils", "msgspec")
 
+BUSY_LOAD = 0.3
+"""Load per core from which on the machine does something else."""
+
 
 def _first_line(command: list[str]) -> str | None:
     if shutil.which(command[0]) is None:
@@ -46,13 +49,15 @@ def describe(root: Path) -> dict[str, Any]:
         text=True,
         check=False,
     ).stdout
+    load = os.getloadavg()[0]
     memory_kb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "memory_mb": memory_kb // 1024,
-        "load": os.getloadavg()[0],
+        "load": load,
+        "busy": load > BUSY_LOAD * (os.cpu_count() or 1),
         "kernel": platform.release(),
         "architecture": platform.machine(),
         "python": platform.python_version(),

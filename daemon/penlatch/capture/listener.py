@@ -37,7 +37,7 @@ class Listener:
         self._changed = changed
         self._source: PenSource | None = None
         self._segmenter: Segmenter | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self._captures: asyncio.Queue[Capture] = asyncio.Queue()
         self._armed = False
         self.health = Part(ok=False, detail="not opened yet")
@@ -79,11 +79,11 @@ class Listener:
                 source = await open_pen(self._pen.device, grab=self._pen.grab)
             except PenError as error:
                 self._report(Part(ok=False, detail=str(error)))
-                await asyncio.sleep(wait)
-                wait = min(2 * wait, REOPEN_LAST_S)
-                continue
-            wait = REOPEN_FIRST_S
-            await self._follow(source)
+            else:
+                await self._follow(source)
+                wait = REOPEN_FIRST_S
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, REOPEN_LAST_S)
 
     async def _follow(self, source: PenSource) -> None:
         self._source = source
@@ -119,6 +119,10 @@ class Listener:
             self._timer = asyncio.get_running_loop().call_at(deadline, self._on_idle)
 
     def _on_idle(self) -> None:
+        # In the next turn of the loop: where this one comes late, frames that were in time may wait to be read.
+        self._timer = asyncio.get_running_loop().call_soon(self._expire)
+
+    def _expire(self) -> None:
         self._timer = None
         if self._segmenter and self._armed and (capture := self._segmenter.expire(time.monotonic())):
             self._deliver([capture])

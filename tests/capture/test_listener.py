@@ -1,0 +1,513 @@
+"""The listener keeps the pen open whatever happens to it, and hands over what is signed while it is armed.
+
+A pen on a pty shows that it works; faults and silences come from a pen that does what a test says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+import types
+from collections import deque
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from penlatch.capture import isdv4
+from penlatch.capture.listener import REOPEN_FIRST_S, REOPEN_LAST_S, Listener
+from penlatch.capture.segmenter import Signature, Unusable
+from penlatch.config import Pen, Segment
+from penlatch.errors import PenError
+from penlatch.ink import PenInfo
+from penlatch.messages import Reason
+from penlatch.sim.tablet import Isdv4Tablet
+from support.figures import lissajous
+from support.strokes import frames, written
+from support.waiting import PATIENCE_S, eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from penlatch.capture.frames import Frames, PenSource
+    from penlatch.capture.segmenter import Capture
+
+HASTY = Segment(idle_s=0.2)
+PATIENT = Segment(idle_s=3 * PATIENCE_S)
+"""The idle time is over after no test that passes."""
+
+FIRST, SECOND = (0.0, 0.9), (0.0, 0.5)
+"""Strokes that make signatures 45 mm and 25 mm wide [s]."""
+
+
+class ScriptedPen:
+    """A pen that sends what the test says. Like a real one it is a file descriptor, which the loop finds readable."""
+
+    def __init__(self, name: str = "scripted pen") -> None:
+        self.info = PenInfo(name=name)
+        self.device = "/dev/scripted"
+        self.is_open = True
+        self._sent: deque[Frames | Exception] = deque()
+        self._last = 0.0
+        self._fd = os.eventfd(0, os.EFD_NONBLOCK)
+
+    def write(self, *strokes: tuple[float, float], until: float | None = None, ahead_s: float = 0.0) -> float:
+        """Write `strokes`, and hover between and after them; see `written`.
+
+        Args:
+            strokes: begin and end of each [s].
+            until: when the last frame comes; at the end of the last stroke if None [s].
+            ahead_s: how far in the future that is [s]; further if it wrote something just now.
+
+        Returns:
+            Monotonic time of the last frame [s].
+        """
+        span = max(stop for _, stop in strokes) if until is None else until
+        start = max(time.monotonic() + ahead_s - span, self._last + 0.01)
+        self._last = start + span
+        self.send(written(*strokes, until=until, start=start))
+        return self._last
+
+    def unplug(self) -> None:
+        """Vanish, after all that was written."""
+        self.send(PenError(device=self.device, problem="it was unplugged", remedy="plug it in again"))
+
+    def send(self, *sent: Frames | Exception) -> None:
+        """Send frames, or fail."""
+        self._sent.extend(sent)
+        os.eventfd_write(self._fd, 1)
+
+    async def taken(self) -> None:
+        """Wait until the listener has taken all that was sent."""
+        await eventually(lambda: not self._sent)
+
+    async def batches(self) -> AsyncIterator[Frames]:
+        loop, readable = asyncio.get_running_loop(), asyncio.Event()
+
+        def on_readable() -> None:
+            os.eventfd_read(self._fd)
+            readable.set()
+
+        loop.add_reader(self._fd, on_readable)
+        try:
+            while True:
+                await readable.wait()
+                readable.clear()
+                while self._sent:
+                    sent = self._sent.popleft()
+                    if isinstance(sent, Exception):
+                        raise sent
+                    yield sent
+        finally:
+            loop.remove_reader(self._fd)
+
+    def close(self) -> None:
+        if self.is_open:
+            os.close(self._fd)
+            self.is_open = False
+
+
+class Port:
+    """Where pens are plugged in. It notes each look for a pen, and each wait before the next; no wait takes long."""
+
+    ABSENT = PenError(device="evdev:", problem="there is no pen", remedy="plug one in")
+
+    def __init__(self) -> None:
+        self.plugged: deque[ScriptedPen | PenError] = deque()
+        """What the listener finds, look after look; then there is no pen any more."""
+        self.noted: list[float | str] = []
+        """Each `look`, and each wait [s]."""
+
+    def plug_in(self, name: str = "scripted pen", *, after: int = 0) -> ScriptedPen:
+        """Return a pen that the listener finds after it has looked in vain so many times."""
+        self.plugged.extend([self.ABSENT] * after)
+        self.plugged.append(pen := ScriptedPen(name))
+        return pen
+
+    @property
+    def waits(self) -> list[float]:
+        return [noted for noted in self.noted if isinstance(noted, float)]
+
+    async def open_pen(self, uri: str, *, grab: bool = False) -> PenSource:
+        self.noted.append(f"look for {uri}{' alone' if grab else ''}")
+        found = self.plugged.popleft() if self.plugged else self.ABSENT
+        if isinstance(found, PenError):
+            raise found
+        return found
+
+    async def sleep(self, delay: float) -> None:
+        self.noted.append(delay)
+        await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+def port(monkeypatch: pytest.MonkeyPatch) -> Port:
+    port = Port()
+    monkeypatch.setattr("penlatch.capture.listener.open_pen", port.open_pen)
+    unhurried = types.SimpleNamespace(**vars(asyncio) | {"sleep": port.sleep})
+    monkeypatch.setattr("penlatch.capture.listener.asyncio", unhurried)
+    return port
+
+
+@pytest.fixture
+def pen(port: Port) -> Iterator[ScriptedPen]:
+    """Return a pen that is plugged in."""
+    pen = port.plug_in()
+    yield pen
+    pen.close()
+
+
+@contextlib.asynccontextmanager
+async def running(limits: Segment = HASTY, pen: Pen | None = None) -> AsyncIterator[Listener]:
+    """Run a listener."""
+    listener = Listener(pen or Pen(), limits)
+    task = asyncio.create_task(listener.run())
+    try:
+        yield listener
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+@contextlib.asynccontextmanager
+async def listening(limits: Segment = HASTY, pen: Pen | None = None) -> AsyncIterator[Listener]:
+    """Run a listener, and arm it as soon as it has its pen."""
+    async with running(limits, pen) as listener:
+        await eventually(lambda: listener.present)
+        listener.arm()
+        yield listener
+
+
+async def signature(listener: Listener) -> Signature:
+    capture = await captured(listener)
+    assert isinstance(capture, Signature), capture.reason
+    return capture
+
+
+async def reason(listener: Listener) -> Reason:
+    capture = await captured(listener)
+    assert isinstance(capture, Unusable)
+    return capture.reason
+
+
+async def captured(listener: Listener) -> Capture:
+    async with asyncio.timeout(PATIENCE_S):
+        return await listener.capture()
+
+
+def width(signed: Signature) -> float:
+    """Return how wide its ink is [mm]; it tells signatures apart."""
+    return round(float(np.ptp(signed.trace.x[signed.trace.down])), 6)
+
+
+# --- a real pty -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tablet(monkeypatch: pytest.MonkeyPatch) -> Iterator[Isdv4Tablet]:
+    """Return a tablet that is plugged in, and needs no time to be greeted."""
+    monkeypatch.setattr(isdv4, "STOP_TIME_S", 0.02)
+    with Isdv4Tablet() as tablet:
+        yield tablet
+
+
+def at(tablet: Isdv4Tablet) -> Pen:
+    return Pen(device=f"isdv4:{tablet.path}")
+
+
+async def test_what_is_written_on_a_tablet_is_captured(tablet: Isdv4Tablet) -> None:
+    trace = lissajous(lift=slice(25, 32))
+    async with listening(pen=at(tablet)) as listener:
+        await asyncio.to_thread(tablet.play, trace)
+        signed = await signature(listener)
+        assert np.abs(signed.trace.x - signed.trace.x[0] - trace.x).max() <= 0.0101
+        assert np.array_equal(signed.trace.down, trace.down)
+        assert listener.name == signed.trace.pen.name
+        assert listener.health.ok
+        assert listener.health.detail == f"{listener.name} at {tablet.path}"
+
+
+async def test_a_tablet_pulled_out_in_mid_signature_is_a_retry_and_heard_again_when_it_is_back(
+    tablet: Isdv4Tablet,
+) -> None:
+    async with listening(PATIENT, at(tablet)) as listener:
+        await asyncio.to_thread(tablet.play, lissajous(), until_s=0.3)
+        await eventually(lambda: listener.signing)
+        await asyncio.to_thread(tablet.unplug)
+        assert await reason(listener) is Reason.PEN_LOST
+        assert not listener.health.ok
+        await eventually(lambda: f"{tablet.path}: cannot be opened" in listener.health.detail)
+        tablet.plug_in()
+        await asyncio.to_thread(tablet.wait_started, PATIENCE_S)
+        await asyncio.to_thread(tablet.play, lissajous())
+        await eventually(lambda: listener.signing)
+        assert listener.health.ok
+
+
+async def test_cancelling_gives_the_line_back(tablet: Isdv4Tablet) -> None:
+    for _ in range(2):
+        async with listening(pen=at(tablet)) as listener:
+            await asyncio.to_thread(tablet.wait_started, PATIENCE_S)
+        assert not listener.present
+        assert listener.name is None
+
+
+# --- when a signature ends ------------------------------------------------------------------------------------
+
+
+async def test_a_pen_that_falls_silent_ends_its_signature(pen: ScriptedPen) -> None:
+    async with listening() as listener:
+        end = pen.write(FIRST)
+        signed = await signature(listener)
+        assert signed.ended == pytest.approx(end + HASTY.idle_s)
+        assert time.monotonic() >= signed.ended
+        assert width(signed) == 45.0
+
+
+async def test_a_pen_that_hovers_on_ends_its_signature_by_its_frames(pen: ScriptedPen) -> None:
+    async with listening(PATIENT) as listener:
+        pen.write(FIRST, until=FIRST[1] + PATIENT.idle_s + 0.1)
+        assert width(await signature(listener)) == 45.0
+
+
+async def test_whoever_goes_on_writing_is_not_cut_off(pen: ScriptedPen) -> None:
+    async with listening() as listener:
+        end = pen.write(FIRST)
+        # The timer set now comes too early again and again, for this is what else there is of the signature.
+        later = end + 0.15 * np.arange(1, 5)
+        for t in later:
+            pen.send(frames([t], [True], x=[1.0]))
+        signed = await signature(listener)
+        assert signed.trace.duration == pytest.approx(FIRST[1] + 0.6)
+        assert signed.ended == pytest.approx(later[-1] + HASTY.idle_s)
+
+
+async def test_what_was_written_in_time_belongs_to_the_signature_however_late_it_is_read(pen: ScriptedPen) -> None:
+    async with listening() as listener:
+        end = pen.write(FIRST, ahead_s=1.0)
+        await eventually(lambda: listener.signing)
+        pen.send(frames([end + HASTY.idle_s / 2], [True], x=[1.0]))
+        # The loop is so busy that it looks at pen and clock when the idle time is long over.
+        time.sleep(max(0.0, end + 1.1 * HASTY.idle_s - time.monotonic()))  # noqa: ASYNC251
+        signed = await signature(listener)
+        assert signed.trace.duration == pytest.approx(FIRST[1] + HASTY.idle_s / 2)
+
+
+async def test_signatures_come_one_after_another(pen: ScriptedPen) -> None:
+    async with listening() as listener:
+        pen.write(FIRST, until=1.2)
+        pen.write(SECOND)
+        assert [width(await signature(listener)) for _ in range(2)] == [45.0, 25.0]
+
+
+async def test_what_cannot_be_used_is_told_with_its_reason(pen: ScriptedPen) -> None:
+    async with listening() as listener:
+        pen.write((0.0, 0.03))
+        assert await reason(listener) is Reason.TOO_SHORT
+
+
+# --- arming ---------------------------------------------------------------------------------------------------
+
+
+async def test_nothing_counts_before_it_is_armed(pen: ScriptedPen) -> None:
+    async with running() as listener:
+        await eventually(lambda: listener.present)
+        pen.write(FIRST, until=1.2)
+        await pen.taken()
+        assert not listener.signing
+        listener.arm()
+        pen.write(SECOND)
+        assert width(await signature(listener)) == 25.0
+
+
+async def test_nothing_counts_after_it_is_disarmed(pen: ScriptedPen) -> None:
+    async with listening() as listener:
+        listener.disarm()
+        pen.write(FIRST, until=1.2)
+        await pen.taken()
+        listener.arm()
+        pen.write(SECOND)
+        assert width(await signature(listener)) == 25.0
+
+
+async def test_arming_forgets_what_was_captured_before(pen: ScriptedPen) -> None:
+    async with listening() as listener:
+        pen.write(FIRST, until=1.2)
+        await pen.taken()
+        listener.arm()
+        pen.write(SECOND)
+        assert width(await signature(listener)) == 25.0
+
+
+async def test_disarming_forgets_a_signature_under_way(pen: ScriptedPen) -> None:
+    async with listening(PATIENT) as listener:
+        pen.write(FIRST, until=1.0)
+        await eventually(lambda: listener.signing)
+        listener.disarm()
+        assert not listener.signing
+        assert listener._timer is None
+        listener.arm()
+        pen.write(SECOND, until=SECOND[1] + PATIENT.idle_s + 0.1)
+        assert width(await signature(listener)) == 25.0
+
+
+async def test_a_pen_that_already_touches_when_it_is_armed_must_lift_first(pen: ScriptedPen) -> None:
+    async with running() as listener:
+        await eventually(lambda: listener.present)
+        whole = written((0.0, 0.9), (1.0, 1.5), start=time.monotonic() - 1.5)
+        pen.send(whole.rows(0, 20))
+        await pen.taken()
+        listener.arm()
+        pen.send(whole.rows(20, 90))
+        await pen.taken()
+        assert not listener.signing
+        pen.send(whole.rows(90, len(whole)))
+        assert width(await signature(listener)) == 25.0
+
+
+async def test_somebody_is_signing_from_contact_to_capture(pen: ScriptedPen) -> None:
+    async with listening() as listener:
+        assert not listener.signing
+        pen.write(FIRST, ahead_s=1.0)
+        await eventually(lambda: listener.signing)
+        await signature(listener)
+        assert not listener.signing
+
+
+# --- when the pen is lost -------------------------------------------------------------------------------------
+
+
+async def test_a_pen_lost_in_mid_signature_makes_it_unusable(pen: ScriptedPen) -> None:
+    async with listening() as listener:
+        pen.write(FIRST)
+        pen.unplug()
+        assert await reason(listener) is Reason.PEN_LOST
+        assert not listener.present
+        assert not listener.signing
+        assert not pen.is_open
+
+
+async def test_a_pen_lost_between_signatures_is_no_capture(pen: ScriptedPen, port: Port) -> None:
+    second = port.plug_in()
+    async with listening() as listener:
+        pen.write(FIRST, until=1.2)
+        pen.unplug()
+        await eventually(lambda: not pen.is_open and listener.present)
+        second.write(SECOND)
+        assert [width(await signature(listener)) for _ in range(2)] == [45.0, 25.0]
+
+
+async def test_a_pen_lost_while_nobody_asks_is_no_capture(pen: ScriptedPen, port: Port) -> None:
+    second = port.plug_in()
+    async with running() as listener:
+        await eventually(lambda: listener.present)
+        pen.write(FIRST)
+        pen.unplug()
+        await eventually(lambda: not pen.is_open and listener.present)
+        listener.arm()
+        second.write(SECOND)
+        assert width(await signature(listener)) == 25.0
+
+
+async def test_the_next_pen_goes_on_with_nothing_of_the_last_one(pen: ScriptedPen, port: Port) -> None:
+    second = port.plug_in("another pen")
+    async with listening() as listener:
+        pen.write(FIRST)
+        pen.unplug()
+        assert await reason(listener) is Reason.PEN_LOST
+        await eventually(lambda: listener.present)
+        second.write(SECOND)
+        signed = await signature(listener)
+        assert signed.trace.pen.name == listener.name == "another pen"
+        assert signed.trace.duration == pytest.approx(SECOND[1])
+
+
+async def test_cancelling_closes_the_pen(pen: ScriptedPen) -> None:
+    async with listening(PATIENT) as listener:
+        pen.write(FIRST)
+        await eventually(lambda: listener.signing)
+    assert not pen.is_open
+    assert not listener.present
+    assert listener._timer is None
+
+
+async def test_a_fault_that_nobody_foresaw_gets_out_and_the_pen_is_closed(pen: ScriptedPen) -> None:
+    pen.send(ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(Listener(Pen(), HASTY).run(), PATIENCE_S)
+    assert not pen.is_open
+
+
+# --- looking for the pen --------------------------------------------------------------------------------------
+
+
+async def test_the_pen_is_opened_as_the_configuration_says(port: Port) -> None:
+    async with running(pen=Pen(device="evdev:uniq=7", grab=True)):
+        await eventually(lambda: port.noted)
+    assert port.noted[0] == "look for evdev:uniq=7 alone"
+
+
+async def test_a_pen_that_is_away_is_looked_for_less_and_less_often(port: Port) -> None:
+    async with running():
+        await eventually(lambda: len(port.waits) >= 8)
+    assert port.waits[:8] == [min(REOPEN_FIRST_S * 2**n, REOPEN_LAST_S) for n in range(8)]
+    assert port.waits[7] == REOPEN_LAST_S
+    assert port.noted[0:6:2] == ["look for evdev:"] * 3
+    assert port.noted[1:6:2] == port.waits[:3]
+
+
+async def test_a_pen_that_appears_late_is_heard(port: Port) -> None:
+    pen = port.plug_in(after=6)
+    async with listening() as listener:
+        assert len(port.waits) == 6
+        pen.write(FIRST)
+        assert width(await signature(listener)) == 45.0
+
+
+async def test_a_pen_that_was_there_is_soon_looked_for_again(port: Port) -> None:
+    pen = port.plug_in(after=6)
+    async with listening():
+        before = len(port.noted)
+        pen.unplug()
+        await eventually(lambda: len(port.noted) >= before + 4)
+    look = "look for evdev:"
+    assert port.noted[before : before + 4] == [REOPEN_FIRST_S, look, 2 * REOPEN_FIRST_S, look]
+
+
+async def test_a_pen_that_can_be_opened_but_not_read_keeps_nobody_busy(port: Port) -> None:
+    pens = [port.plug_in() for _ in range(4)]
+    for pen in pens:
+        pen.unplug()
+    async with running():
+        await eventually(lambda: not pens[-1].is_open)
+    assert port.noted[:7] == ["look for evdev:", REOPEN_FIRST_S] * 3 + ["look for evdev:"]
+    assert not any(pen.is_open for pen in pens)
+
+
+# --- health ---------------------------------------------------------------------------------------------------
+
+
+async def test_health_says_what_is_wrong_and_what_to_do_and_each_change_is_told_once(port: Port) -> None:
+    pen = port.plug_in(after=3)
+    told: list[str] = []
+
+    def tell() -> None:
+        told.append(f"{'well' if listener.health.ok else 'ill'}: {listener.health.detail}")
+
+    listener = Listener(Pen(), HASTY, changed=tell)
+    tell()
+    running = asyncio.create_task(listener.run())
+    await eventually(lambda: listener.present)
+    pen.unplug()
+    await eventually(lambda: len(port.waits) >= 8)
+    running.cancel()
+    assert told == [
+        "ill: not opened yet",
+        "ill: pen evdev:: there is no pen; plug one in",
+        "well: scripted pen at /dev/scripted",
+        "ill: pen /dev/scripted: it was unplugged; plug it in again",
+        "ill: pen evdev:: there is no pen; plug one in",
+    ]

@@ -80,7 +80,8 @@ class Logistic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Args:
             terms: By name, float64 [...] each; more than are needed may be there.
         """
-        values = np.stack([terms[name] for name in self.terms], axis=-1)
+        # np.stack says the same, ten times slower for one query.
+        values = np.moveaxis(np.array([terms[name] for name in self.terms]), 0, -1)
         standard = (values - np.array(self.mean)) / np.array(self.scale)
         return self.intercept + np.asarray(standard.clip(-MAX_TERM, MAX_TERM) @ np.array(self.weight))
 

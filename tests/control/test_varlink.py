@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 import pytest
@@ -77,7 +77,7 @@ def test_the_described_types_have_the_fields_of_the_messages(kind: str) -> None:
 def test_every_error_code_is_described() -> None:
     parsed = varlink.Interface(interface.description(interface.NAME)).members
     errors = {f"{interface.NAME}.{key}" for key, member in parsed.items() if type(member).__name__ == "_Error"}
-    assert {interface.error_code(name) for name in errors} == set(messages.RequestErrorCode.__args__)
+    assert {interface.error_code(name) for name in errors} == set(get_args(messages.RequestErrorCode))
 
 
 async def test_verify_with_more_tells_every_event(socket_path: Path, terminal: ScriptedTerminal) -> None:

@@ -41,9 +41,14 @@ async def launch(password_file: Path) -> AsyncIterator[Launch]:
         def make(
             port: int, *, outbox: MemoryOutbox | None = None, handle: Any = answer_ok, changed: Any = None, **keys: Any
         ) -> Publisher:
-            keys = {"host": "127.0.0.1", "username": TERMINAL[0], "password_file": password_file, "port": port} | keys
+            usual: dict[str, Any] = {
+                "host": "127.0.0.1",
+                "username": TERMINAL[0],
+                "password_file": password_file,
+                "port": port,
+            }
             publisher = Publisher(
-                Mqtt(**keys),
+                Mqtt(**(usual | keys)),
                 terminal="door",
                 boot=BOOT,
                 outbox=outbox or MemoryOutbox(),

@@ -15,7 +15,7 @@ from penlatch.messages import Decision, Health, Info, Message, Reason, RequestEr
 
 PAGE = (Path(__file__).parents[2] / "docs" / "mqtt.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"## `(\w+)`\n\n```json\n(.*?)```", PAGE, flags=re.DOTALL)
-TYPES = {"decision": Decision, "state": State, "info": Info, "health": Health}
+TYPES: dict[str, type[Message]] = {"decision": Decision, "state": State, "info": Info, "health": Health}
 
 
 def test_every_retained_topic_and_the_decision_has_an_example() -> None:
@@ -24,8 +24,7 @@ def test_every_retained_topic_and_the_decision_has_an_example() -> None:
 
 @pytest.mark.parametrize(("name", "text"), EXAMPLES)
 def test_an_example_is_a_whole_message(name: str, text: str) -> None:
-    kind: type[Message] = TYPES[name]
-    message = msgspec.json.decode(text, type=kind)
+    message = msgspec.json.decode(text, type=TYPES[name])
     assert json.loads(msgspec.json.encode(message)) == json.loads(text)
 
 

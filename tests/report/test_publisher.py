@@ -11,6 +11,7 @@ from support.outboxes import BOOT, MemoryOutbox, decision
 from support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
+    from penlatch.report.publisher import Publisher
     from support.broker import Mosquitto
     from support.fixtures import Launch
 
@@ -170,7 +171,7 @@ async def test_only_the_latest_health_counts(broker: Mosquitto, launch: Launch) 
 
 async def test_health_tells_which_version_of_mqtt_is_spoken(broker: Mosquitto, launch: Launch) -> None:
     changes: list[bool] = []
-    publisher = launch(broker.port, changed=lambda: changes.append(publisher.connected))
+    publisher: Publisher = launch(broker.port, changed=lambda: changes.append(publisher.connected))
     assert publisher.health() == Part(ok=False, detail="not connected yet")
     async with Observer(broker.port) as observer:
         await publisher.start()

@@ -120,6 +120,11 @@ async def test_decisions_taken_while_the_broker_is_away_are_drained_in_order(bro
         assert numbers(observer) == sorted(numbers(observer))
 
 
+async def distinct(observer: Observer, *, least: int) -> None:
+    """Wait until so many different decisions were seen."""
+    await observer.until(lambda _: len(set(numbers(observer))) >= least)
+
+
 async def test_every_decision_is_seen_however_often_the_line_breaks(
     broker: Mosquitto, launch: Launch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,7 +136,7 @@ async def test_every_decision_is_seen_however_often_the_line_breaks(
         for cut in range(1, 11):
             outbox.add(*(decision(seq) for seq in range(100 * cut - 99, 100 * cut + 1)))
             publisher.wake()
-            await observer.until(lambda _, least=100 * cut - 50: len(set(numbers(observer))) >= least)
+            await distinct(observer, least=100 * cut - 50)
             line.cut()
         await eventually(lambda: not outbox.rows)
         await observer.until(lambda _: set(numbers(observer)) == set(range(1, 1001)))

@@ -194,8 +194,7 @@ async def test_an_mqtt5_response_topic_is_answered_too(broker: Mosquitto, launch
         usual = await observer.next("penlatch/door/response/status")
         asked_for = await observer.next("desk/answers")
     assert usual.payload == asked_for.payload
-    assert asked_for.properties is not None
-    assert asked_for.properties.CorrelationData == b"42"
+    assert asked_for.correlation == b"42"
 
 
 @pytest.mark.parametrize("topic", ["penlatch/door/decision", "penlatch/door/state", "penlatch/gate/request/verify"])

@@ -12,6 +12,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from penlatch.report import connection
 from penlatch.report import publisher as publisher_module
 from penlatch.report.backoff import Backoff
+from penlatch.report.delivery import End, Ending
 from support.broker import Observer, amqtt_broker
 from support.outboxes import MemoryOutbox, decision
 from support.waiting import eventually
@@ -19,6 +20,7 @@ from support.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from penlatch.report.publisher import Publisher
     from support.fixtures import Launch
 
 V311, V5 = 4, 5
@@ -107,6 +109,11 @@ async def test_silence_is_followed_when_the_broker_is_awake_and_it_repeats(
         assert publisher.health().ok
 
 
+async def connected(publisher: Publisher, *, times: int) -> None:
+    """Wait until it is connected, `times` being how often it has connected so far."""
+    await eventually(lambda: publisher._connections == times and publisher.connected)
+
+
 @pytest.mark.usefixtures("_no_farewell")
 async def test_the_version_is_remembered(launch: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Backoff, "next", lambda _self: 0.01)
@@ -114,10 +121,9 @@ async def test_the_version_is_remembered(launch: Launch, monkeypatch: pytest.Mon
         publisher = launch(port)
         await publisher.start()
         for connections in (1, 2, 3):
-            await eventually(
-                lambda connections=connections: publisher._connections == connections and publisher.connected
-            )
-            publisher._connection.abort(connection.Ending(connection.End.LOST))  # type: ignore[union-attr] # connected
+            await connected(publisher, times=connections)
+            assert publisher._connection is not None
+            publisher._connection.abort(Ending(End.LOST))
         await eventually(lambda: len(asked) >= 5)
         assert asked[:5] == [V5, V311, V311, V311, V311]
 

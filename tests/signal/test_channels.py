@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,6 +14,9 @@ from penlatch.signal.channels import CHANNELS, DTW_ROWS, PAPER_CHANNELS, dtw_cha
 from penlatch.signal.preprocess import clean, unit_square
 from support.drawings import draw, scrawl
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 DOT = Trace(t=np.zeros(1), x=np.zeros(1), y=np.zeros(1), p=np.ones(1), down=np.ones(1, dtype=np.bool_))
 
 
@@ -21,7 +26,7 @@ def diagonal(*, speed: float = 1.0, hz: float = 100.0) -> Trace:
     return draw(lambda t: (30 * speed * t, 40 * speed * t, 0.2 + 0.4 * speed * t), strokes, hz=hz)
 
 
-def column(trace: Trace, name: str, length: int = 11) -> np.ndarray:
+def column(trace: Trace, name: str, length: int = 11) -> NDArray[np.float64]:
     return sequence(trace, channels=(name,), length=length)[:, 0].astype(np.float64)
 
 
@@ -125,7 +130,7 @@ def test_warping_channels_are_normalised_positions_slopes_and_pressure() -> None
 
 
 def test_what_is_constant_says_nothing_to_warping() -> None:
-    level = draw(lambda t: (30 * np.sin(t), 12 + 0 * t, 1 + 0 * t), [(0.0, 1.0)])
+    level = draw(lambda t: (30.0 * np.sin(t), 12 + 0 * t, 1 + 0 * t), [(0.0, 1.0)])
     columns = dtw_channels(level)
     np.testing.assert_array_equal(columns[:, [1, 3, 4]], 0.0)
     assert columns[:, 0].std() == pytest.approx(1)

@@ -156,6 +156,12 @@ class Seen:
         """The payload, decoded from JSON."""
         return msgspec.json.decode(self.payload)
 
+    @property
+    def correlation(self) -> bytes | None:
+        """The MQTT 5 property Correlation Data, None without it."""
+        data: bytes | None = getattr(self.properties, "CorrelationData", None)  # paho makes its attributes as it reads
+        return data
+
 
 class Observer:
     """A subscriber with a thread of its own; used from the loop that entered it."""
@@ -175,7 +181,7 @@ class Observer:
         if user is not None:
             self._client.username_pw_set(*user)
         self._client.on_connect = self._on_connect
-        self._client.on_subscribe = lambda *_: self._loop.call_soon_threadsafe(self._subscribed.set)
+        self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
 
     async def __aenter__(self) -> Self:
@@ -225,6 +231,9 @@ class Observer:
             client.subscribe("#", options=SubscribeOptions(qos=1, retainAsPublished=False))
         else:
             client.subscribe("#", qos=1)
+
+    def _on_subscribe(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._subscribed.set)
 
     def _on_message(self, _client: paho.Client, _userdata: object, message: paho.MQTTMessage) -> None:
         properties = message.properties

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +12,9 @@ from hypothesis import strategies as st
 from penlatch.signal.preprocess import Ink, clean
 from penlatch.verify.characters import LEAST_ROWS, character_starts, common_cuts
 from support.drawings import scrawl
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def ink(*strokes: tuple[float, float, int]) -> Ink:
@@ -21,10 +26,10 @@ def ink(*strokes: tuple[float, float, int]) -> Ink:
 
 
 def begins(*strokes: tuple[float, float, int]) -> list[int]:
-    return np.flatnonzero(character_starts(ink(*strokes))).tolist()
+    return [int(row) for row in np.flatnonzero(character_starts(ink(*strokes)))]
 
 
-def starts(rows: int, *at: int) -> np.ndarray:
+def starts(rows: int, *at: int) -> NDArray[np.bool_]:
     return np.isin(np.arange(rows), at)
 
 

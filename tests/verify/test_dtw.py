@@ -138,7 +138,9 @@ def test_one_reference_has_no_spread() -> None:
 def test_genuine_signatures_score_below_forgeries_and_those_below_strangers() -> None:
     rng = np.random.default_rng(11)
     people = [Writer(seed) for seed in range(5)]
-    genuine, forged, strange = [], [], []
+    genuine: list[float] = []
+    forged: list[float] = []
+    strange: list[float] = []
     for writer, other in pairwise([*people, people[0]]):
         references = [prepare(writer.genuine(rng)) for _ in range(5)]
         between = np.array([distances(reference, references) for reference in references])

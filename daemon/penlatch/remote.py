@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 from penlatch.errors import RequestError
@@ -14,17 +15,25 @@ if TYPE_CHECKING:
     from penlatch.messages import Event, Request, Verb
 
 
-async def answer(verbs: Verbs, verb: Verb, request: Request) -> AsyncIterator[Response]:
+async def answer(verbs: Verbs, verb: Verb, request: Request) -> AsyncGenerator[Response, None]:
     """Yield the responses to one request: progress, then exactly one that is `ok` or `error`.
 
-    Whether `verb` is allowed from the broker is the publisher's to know.
+    Whether `verb` is allowed from the broker is the publisher's to know. Closing it early cancels the action.
     """
     told = request.transaction
     try:
         if verb in ("verify", "identify", "enroll"):
-            async for event in _action(verbs, verb, request):
-                done = not isinstance(event, Armed) and event.done
-                yield Response(status="ok" if done else "progress", transaction=told, data=event)
+            events = _action(verbs, verb, request)
+            try:
+                async for event in events:
+                    done = not isinstance(event, Armed) and event.done
+                    yield Response(status="ok" if done else "progress", transaction=told, data=event)
+                    if done:
+                        return
+                raise RequestError(code="unavailable", problem="the terminal stopped before there was a result")
+            finally:
+                if isinstance(events, AsyncGenerator):
+                    await events.aclose()
         elif verb == "cancel":
             await verbs.cancel()
             yield Response(status="ok", transaction=told)

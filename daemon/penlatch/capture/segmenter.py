@@ -144,11 +144,16 @@ class Segmenter:
     def _run(self, frames: Frames, t: NDArray[np.float64], run: slice) -> Iterator[Capture]:
         """Take frames that are all in contact or all not, without a pause of `idle_s` between them."""
         touching = bool(frames.touching[run.start])
-        decisive = t[run.start] if touching else t[run.stop - 1]
-        if decisive >= self._idle_over:
+        if t[run.start if touching else run.stop - 1] >= self._idle_over:
             if self._phase is _Phase.OPEN:
                 yield self._finish()
+            elif self._phase is _Phase.SWALLOWING:
+                self._phase = _Phase.READY
+            self._state = PenState.AWAY
+        state = PenState.of(near=bool(frames.near[run.stop - 1]), touching=touching)
+        if self._phase is _Phase.LIFTING and PenState.HOVERING in self._state.path_to(state):
             self._phase = _Phase.READY
+        self._state = state
         if touching:
             if self._phase is _Phase.READY:
                 self._first_contact = float(t[run.start])
@@ -159,12 +164,9 @@ class Segmenter:
                 yield from self._write(frames, t, run)
             self._last_contact = float(t[run.stop - 1])
         else:
-            if self._phase is _Phase.LIFTING:
-                self._phase = _Phase.READY
             if self._phase is _Phase.OPEN:
                 self._columns.append(frames, t, run)
             self._torn = self._torn and frames.gap
-        self._state = PenState.of(near=bool(frames.near[run.stop - 1]), touching=touching)
 
     def _write(self, frames: Frames, t: NDArray[np.float64], run: slice) -> Iterator[Capture]:
         """Add contact frames to the open signature, up to the first that exceeds a limit."""

@@ -182,6 +182,22 @@ def test_jitter_of_the_stamps_does_not_become_speed() -> None:
     assert speed.max() / speed.min() < 1.05
 
 
+@settings(deadline=None, max_examples=50)
+@given(late=st.lists(st.floats(0, 0.002), min_size=100, max_size=100), lost=st.sets(st.integers(2, 97), max_size=2))
+def test_late_frames_of_a_100_hz_pen_change_nothing_and_lost_ones_nothing_around_them(
+    late: list[float], lost: set[int]
+) -> None:
+    kept = np.array([n for n in range(100) if n not in lost])
+    trace = draw(loop, [(0.0, 0.99)])
+    trembling = np.maximum.accumulate(kept / 100 + np.array(late)[kept] * (kept > 0))
+    ink, even = (
+        clean(Trace(t=t, x=trace.x[kept], y=trace.y[kept], p=trace.p[kept], down=trace.down[kept]))
+        for t in (trembling, kept / 100)
+    )
+    assert_same(ink, even, tolerance=1e-9)
+    np.testing.assert_array_equal(ink.start, even.start)
+
+
 def test_a_pen_that_rests_and_sends_nothing_has_rested() -> None:
     # 50 frames of 5 mm/s steps, a rest of 30 ms without frames, 50 more: the rest stays where it was.
     t = np.concatenate([np.arange(50) / 100, 0.52 + np.arange(50) / 100])

@@ -38,8 +38,10 @@ GAP_S: Final = 0.035
 
 _HOLE_FRAMES: Final = 1.75
 """An interval longer than this many median intervals lost a frame; shorter ones are jitter of the stamps."""
+_SAME_RATE: Final = 0.02
+"""A tablet whose frame rate is within this share of `CLOCK_HZ` is taken to run at `CLOCK_HZ`."""
 _STAMP_ERROR_FRAMES: Final = 1.5
-"""How far the stamps of a run of frames may be off its frame count before the stamps are believed instead."""
+"""How far the stamps of a stroke may be off its count of frames before the stamps are believed instead."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,8 +116,8 @@ def clean(trace: Trace) -> Ink:
 def _steady(stamps: NDArray[np.float64], lifted: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return steadied time stamps [s] and stroke starts.
 
-    Frames without a hole between them are a run, and are spaced evenly: by the tablet's own frame interval where
-    the stamps agree with the number of frames (repeated stamps and ticks of a coarse clock do), else by what the
+    Within a stroke frames are counted, those that were lost included, and spaced evenly: by the tablet's own frame
+    interval where the stamps agree with the count (repeated stamps and ticks of a coarse clock do), else by what the
     stamps say.
     """
     intervals = np.diff(stamps)
@@ -123,22 +125,28 @@ def _steady(stamps: NDArray[np.float64], lifted: NDArray[np.bool_]) -> tuple[NDA
     median = float(np.median(moving)) if len(moving) else 1.0 / CLOCK_HZ
     steady = intervals[intervals <= _HOLE_FRAMES * median]
     period = float(steady.mean()) if len(moving) and steady.any() else median
+    same_rate = abs(period * CLOCK_HZ - 1.0) <= _SAME_RATE
+    if same_rate:
+        # Its frames are the rows: nothing is interpolated, however the stamps tremble.
+        period = 1.0 / CLOCK_HZ
 
     start = lifted.copy()
     start[1:] |= intervals > max(GAP_FRAMES * median, GAP_S)
-    hole = start.copy()
-    hole[1:] |= intervals > _HOLE_FRAMES * median
+    # A late frame makes one long interval and a short one after it; after a lost frame the next is as long as ever.
+    two = intervals + np.append(intervals[1:], median)
+    hole = (intervals > _HOLE_FRAMES * median) & (two > (_HOLE_FRAMES + 1) * median)
+    number = np.concatenate(([0.0], np.cumsum(np.where(hole, np.rint(intervals / period), 1.0))))
 
-    first = np.flatnonzero(hole)
-    count = np.diff(np.append(first, len(stamps)))
-    steps = np.maximum(count - 1, 1)
-    span = stamps[first + count - 1] - stamps[first]
-    agrees = np.abs(span - (count - 1) * period) <= _STAMP_ERROR_FRAMES * period
-    step = np.where(agrees, period, span / steps)
-
-    run = np.cumsum(hole) - 1
-    t = stamps[first][run] + (np.arange(len(stamps)) - first[run]) * step[run]
-    return np.maximum.accumulate(t), start
+    first = np.flatnonzero(start)
+    last = np.append(first[1:], len(stamps)) - 1
+    stroke = np.cumsum(start) - 1
+    number -= number[first][stroke]
+    steps = number[last]
+    span = stamps[last] - stamps[first]
+    slack = _STAMP_ERROR_FRAMES * period + (_SAME_RATE * span if same_rate else 0.0)
+    agrees = np.abs(span - steps * period) <= slack
+    step = np.where(agrees, period, span / np.maximum(steps, 1))
+    return np.maximum.accumulate(stamps[first][stroke] + number * step[stroke]), start
 
 
 def _clock(t: NDArray[np.float64], start: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

@@ -37,8 +37,16 @@ def test_the_trace_is_in_it_row_by_row_at_its_own_times() -> None:
 def test_the_trace_is_in_the_middle_of_the_tablet() -> None:
     motion = over(lissajous())
     written = motion.down
-    assert motion.x[written].min() + motion.x[written].max() == pytest.approx(100)
-    assert motion.y[written].min() + motion.y[written].max() == pytest.approx(80)
+    assert motion.x[written].min() + motion.x[written].max() == pytest.approx(100, abs=1)
+    assert motion.y[written].min() + motion.y[written].max() == pytest.approx(80, abs=1)
+
+
+def test_it_is_moved_by_whole_millimetres_so_that_its_own_units_survive() -> None:
+    trace = lissajous()
+    motion = over(trace)
+    for written, own in ((motion.x, trace.x), (motion.y, trace.y)):
+        shift = written[motion.down][0] - own[trace.down][0]
+        assert shift == pytest.approx(round(shift))
 
 
 def test_the_pen_comes_near_before_and_leaves_after() -> None:

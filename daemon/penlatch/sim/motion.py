@@ -69,8 +69,8 @@ def over_tablet(trace: Trace, *, width_mm: float, height_mm: float, period_s: fl
     rows = np.column_stack(
         (
             trace.t - trace.t[0] + APPROACH_S,
-            trace.x - trace.x.min() + (width_mm - width) / 2,
-            trace.y - trace.y.min() + (height_mm - height) / 2,
+            trace.x + _shift(trace.x, width_mm),
+            trace.y + _shift(trace.y, height_mm),
             np.where(trace.down, trace.p, 0.0),
             trace.down,
         )
@@ -85,6 +85,17 @@ def over_tablet(trace: Trace, *, width_mm: float, height_mm: float, period_s: fl
     near = np.ones(len(t), dtype=np.bool_)
     near[-1] = False
     return Motion(t=t - t[0], x=x, y=y, p=p, near=near, down=down > 0)
+
+
+def _shift(axis: NDArray[np.float64], side_mm: float) -> float:
+    """Return by how much to move an axis to the middle of the tablet: whole millimetres, where there is room for that.
+
+    So what a tablet recorded in its own units is reported in the same units again, and not rounded a second time.
+    """
+    low, high = float(axis.min()), float(axis.max())
+    shift = (side_mm - low - high) / 2
+    whole = round(shift)
+    return whole if low + whole >= 0 and high + whole <= side_mm else shift
 
 
 def _period(t: NDArray[np.float64]) -> float:

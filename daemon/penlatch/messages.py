@@ -165,7 +165,7 @@ class Enrollment(Message, frozen=True, kw_only=True, forbid_unknown_fields=True,
 
     user: UserName
     outcome: Literal["accepted", "retry", "enrolled", "error"]
-    """`accepted`: one reference more; `retry`: this one cannot be used; `enrolled`: complete; `error`: it ended early."""
+    """`accepted`: one reference more; `retry`: this one cannot be used; `enrolled`: complete; `error`: ended early."""
     done: bool
     """True for `enrolled` and `error`."""
     reason: Reason | None

@@ -10,7 +10,7 @@ Raw distances mean little under one threshold for everybody: `normalised_score` 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -18,7 +18,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from penlatch.signal.channels import dtw_channels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 BAND: Final = 0.1
 """Rows may be aligned where their places in their signatures differ by at most this share of the whole."""
 
-_BLOCK: Final = 32
-"""Anti-diagonals whose costs are computed at once: few enough that they stay in the processor's cache."""
+_WALL: Final = 1e30
+"""Cost of a pair outside the band. Not infinite: sums of costs are subtracted from each other."""
 _LEAST_SPREAD: Final = 1e-6
 """References closer than this are copies of one; the floor keeps their user's scores finite, and strict."""
 _ROUNDING: Final = 1e-9
@@ -60,8 +60,13 @@ def distances(
         total(i, j) = cost(i, j) + min(total(i-1, j), total(i, j-1), total(i-1, j-1))
         distance    = total(n, m) / (n + m)
 
-    All pairs with the same i + j (an anti-diagonal) depend on the two anti-diagonals before alone, so each is one
-    vector operation over all its pairs and all references. Symmetric: who is the query does not matter.
+    Within a row i, total(i, j-1) is the only term that waits for its neighbour. With sum(i, j), the sum of the row's
+    costs up to j, it unrolls into one running minimum, so that a row of all references is five vector operations::
+
+        least(i, j) = min(total(i-1, j-1), total(i-1, j))
+        total(i, j) = sum(i, j) + min over k <= j of (least(i, k) - sum(i, k-1))
+
+    Symmetric: who is the query does not matter.
 
     Args:
         query: float32 [n, channels], n >= 1.
@@ -75,91 +80,68 @@ def distances(
         return np.empty(0)
     n, width = len(query), len(references)
     rows = np.array([len(reference) for reference in references])
-    lattice = _Lattice.within(band, n, rows)
+    low, high = _band(band, n, rows)
+    step = np.diff(low, axis=0)
 
-    # One place per row of the query, from 0 for "no row yet"; in each place, one value per reference.
-    before, last, now = (np.full((n + 1) * width, np.inf, dtype=np.float32) for _ in range(3))
-    before[:width] = 0.0
-    ends: dict[int, list[int]] = {}
-    for reference, diagonal in enumerate((n + rows).tolist()):
-        ends.setdefault(diagonal, []).append(reference)
+    # A row's places: a wall, j from low(i) to the widest band's end, and room for the band to step on.
+    places = 1 + int((high - low).max()) + 1 + int(step.max())
+    cost = _costs(query, references, low[1:], places - 1)
+    cost[np.arange(places - 1) > (high - low)[1:, :, np.newaxis]] = _WALL
+    until, before = np.zeros((2, n, width, places))
+    np.cumsum(cost, axis=-1, dtype=np.float64, out=until[..., 1:])
+    before[..., 1:] = until[..., :-1]
+    before[..., 0] = -_WALL
 
-    result = np.empty(width)
-    begins = (lattice.first * width).tolist()
-    stops = ((lattice.last + 1) * width).tolist()
-    for diagonal, cost in _costs(query, references, lattice):
-        begin, stop = begins[diagonal], stops[diagonal]
-        now.fill(np.inf)
-        best = now[begin:stop]
-        np.minimum(last[begin:stop], last[begin - width : stop - width], out=best)
-        np.minimum(best, before[begin - width : stop - width], out=best)
-        best += cost[: stop - begin]
-        for reference in ends.get(diagonal, ()):
-            result[reference] = now[n * width + reference]
-        before, last, now = last, now, before
-    result /= n + rows
-    return result
+    # In row 0, j = 0 is in the wall's place. `least` has one value ahead: the window at a reference's first place thus
+    # begins with the minimum of the place before and its own, and `step` later where the band has moved on.
+    total = np.full((width, places), _WALL)
+    total[:, 0] = 0.0
+    flat = total.reshape(-1)
+    least = np.full(flat.size + places, _WALL)
+    windows = sliding_window_view(least, places)
+    for begin, sum_before, sum_until in zip(np.arange(width) * places + step, before, until, strict=True):
+        np.minimum(flat[:-1], flat[1:], out=least[1 : flat.size])
+        best = windows[begin]
+        best -= sum_before
+        np.minimum.accumulate(best, axis=1, out=best)
+        np.add(best, sum_until, out=total)
+    return np.asarray(total[np.arange(width), 1 + rows - low[-1]] / (n + rows))
 
 
-class _Lattice(NamedTuple):
-    """Which pairs (i, d - i) of rows, numbered from 1, lie in the band, for every anti-diagonal d."""
-
-    low: NDArray[np.intp]
-    """Least i [diagonals, references]; no pair lies in the band where `low` > `high`."""
-    high: NDArray[np.intp]
-    """Greatest i [diagonals, references]."""
-    first: NDArray[np.intp]
-    """Least i over all references [diagonals]."""
-    last: NDArray[np.intp]
-    """Greatest i over all references [diagonals]."""
-
-    @classmethod
-    def within(cls, band: float, n: int, rows: NDArray[np.intp]) -> _Lattice:
-        """Solve |i/n - (d-i)/m| <= band for i, with 1 <= i <= n and 1 <= d - i <= m."""
-        d = np.arange(n + int(rows.max()) + 1)[:, np.newaxis]
-        band_of = np.maximum(band, 2.0 / np.minimum(n, rows)) + _ROUNDING
-        unit = 1.0 / n + 1.0 / rows
-        low = np.maximum(np.ceil((d / rows - band_of) / unit), np.maximum(1, d - rows)).astype(np.intp)
-        high = np.minimum(np.floor((d / rows + band_of) / unit), np.minimum(n, d - 1)).astype(np.intp)
-        some = low <= high
-        first, last = np.where(some, low, n).min(axis=1), np.where(some, high, 0).max(axis=1)
-        return cls(low, high, first, last)
+def _band(band: float, n: int, rows: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the least and greatest j that may be aligned with i = 0..n, [n + 1, references] each: 1 <= j <= m."""
+    share = np.arange(n + 1)[:, np.newaxis] / n
+    reach = np.maximum(band, 2.0 / np.minimum(n, rows)) + _ROUNDING
+    low = np.maximum(np.ceil((share - reach) * rows), 1)
+    high = np.minimum(np.floor((share + reach) * rows), rows)
+    return low.astype(np.intp), high.astype(np.intp)
 
 
 def _costs(
-    query: NDArray[np.float32], references: Sequence[NDArray[np.float32]], lattice: _Lattice
-) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Yield every anti-diagonal from 2 on with the costs of its pairs, infinite outside the band.
+    query: NDArray[np.float32], references: Sequence[NDArray[np.float32]], low: NDArray[np.intp], places: int
+) -> NDArray[np.float32]:
+    """Return the costs of aligning each row of the query with the rows j = `low`, `low` + 1, … of each reference.
 
-    A diagonal's costs are float32 [reach * references]: from i = `first` on, in each place one value per reference.
+    Args:
+        query: [n, channels].
+        references: [m, channels] each; beyond their ends they count as zeros.
+        low: Where to begin, from 1, [n, references].
+        places: How many rows j to look at.
+
+    Returns:
+        [n, references, places].
     """
-    channels, width = query.shape[1], len(references)
-    most = max(len(reference) for reference in references)
-    reach = int((lattice.last - lattice.first).max()) + 1
-
-    # With the references turned round, both partners of a diagonal's pairs lie in ascending order: i and most - j.
-    ahead = np.zeros((len(query) + reach, width, channels), dtype=np.float32)
-    ahead[: len(query)] = query[:, np.newaxis]
-    turned = np.zeros((most + reach, width, channels), dtype=np.float32)
+    channels = query.shape[1]
+    room = max(len(reference) for reference in references) + places
+    padded = np.zeros((len(references), room, channels), dtype=np.float32)
     for k, reference in enumerate(references):
-        turned[most - len(reference) : most, k] = reference[::-1]
-    window = reach * width * channels
-    step = width * channels
-    ahead_windows = sliding_window_view(ahead.reshape(-1), window)
-    turned_windows = sliding_window_view(turned.reshape(-1), window)
-
-    ones = np.ones(channels, dtype=np.float32)
-    places = np.arange(reach)[:, np.newaxis]
-    for begin in range(2, len(lattice.first), _BLOCK):
-        block = np.arange(begin, min(begin + _BLOCK, len(lattice.first)))
-        first = lattice.first[block]
-        gap = ahead_windows[(first - 1) * step]
-        gap -= turned_windows[(most - block + first) * step]
-        np.abs(gap, out=gap)
-        cost = (gap.reshape(-1, channels) @ ones).reshape(len(block), reach, width)
-        i = first[:, np.newaxis, np.newaxis] + places
-        cost[(i < lattice.low[block, np.newaxis]) | (i > lattice.high[block, np.newaxis])] = np.inf
-        yield from zip(block.tolist(), cost.reshape(len(block), -1), strict=True)
+        padded[k, : len(reference)] = reference
+    begin = np.arange(len(references)) * room + low - 1
+    gap = sliding_window_view(padded.reshape(-1), places * channels)[begin * channels]
+    gap -= np.tile(query, places)[:, np.newaxis]
+    np.abs(gap, out=gap)
+    summed = gap.reshape(-1, channels) @ np.ones(channels, dtype=np.float32)
+    return np.asarray(summed.reshape(*low.shape, places))
 
 
 def normalised_score(to_references: NDArray[np.float64], between_references: NDArray[np.float64]) -> float:

@@ -14,6 +14,7 @@ Scaling to [0, 1] is a separate function, `unit_square`: size is evidence too, a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -44,7 +45,7 @@ _STAMP_ERROR_FRAMES: Final = 1.5
 """How far the stamps of a stroke may be off its count of frames before the stamps are believed instead."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Ink:
     """A cleaned signature: equally long arrays, one row per 10 ms of contact, never empty, always finite."""
 
@@ -77,15 +78,18 @@ class Ink:
         Returns:
             float64 [n], in units of `values` per second. No difference spans a pen-up.
         """
-        n = len(self)
-        index = np.arange(n)
-        first = self.start
-        last = np.append(self.start[1:], True)
-        before = np.where(first, index, index - 1)
-        after = np.where(last, index, index + 1)
+        before, after, span = self._neighbours
+        rise: NDArray[np.float64] = values[after] - values[before]
+        return rise / span
+
+    @cached_property
+    def _neighbours(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+        """The rows before and after each in its stroke, and the time between them [s]: infinite where there is none."""
+        index = np.arange(len(self))
+        before = np.where(self.start, index, index - 1)
+        after = np.where(np.append(self.start[1:], True), index, index + 1)
         span = self.t[after] - self.t[before]
-        rise = values[after] - values[before]
-        return np.divide(rise, span, out=np.zeros(n), where=span > 0)
+        return before, after, np.where(span > 0, span, np.inf)
 
 
 def clean(trace: Trace) -> Ink:

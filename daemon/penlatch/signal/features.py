@@ -16,6 +16,7 @@ Only the group `size` depends on the unit of length; no feature depends on where
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
@@ -96,18 +97,18 @@ class Measures:
     @cached_property
     def radius(self) -> float:
         """`R` [unit of the pen]."""
-        return float(np.sqrt(self.ink.x.var() + self.ink.y.var()))
+        return math.hypot(_deviation(self.ink.x), _deviation(self.ink.y))
 
     @cached_property
     def x(self) -> NDArray[np.float64]:
         """Position from the mean [R]."""
-        centred: NDArray[np.float64] = self.ink.x - self.ink.x.mean()
+        centred: NDArray[np.float64] = self.ink.x - _mean(self.ink.x)
         return centred / (self.radius or 1.0)
 
     @cached_property
     def y(self) -> NDArray[np.float64]:
         """Position from the mean [R]."""
-        centred: NDArray[np.float64] = self.ink.y - self.ink.y.mean()
+        centred: NDArray[np.float64] = self.ink.y - _mean(self.ink.y)
         return centred / (self.radius or 1.0)
 
     @cached_property
@@ -133,7 +134,7 @@ class Measures:
     @cached_property
     def mean_speed(self) -> float:
         """Mean of `v` [R/s]."""
-        return float(self.v.mean())
+        return _mean(self.v)
 
     @cached_property
     def ax(self) -> NDArray[np.float64]:
@@ -192,7 +193,7 @@ class Measures:
     @cached_property
     def turn(self) -> NDArray[np.float64]:
         """Change of direction between steps that follow each other in a stroke, neither at rest [rad, -pi..pi]."""
-        moves = self.ds > _REST * self.ds.mean()
+        moves = self.ds > _REST * _mean(self.ds)
         both = moves[1:] & moves[:-1]
         change: NDArray[np.float64] = np.diff(self.heading)[both]
         return np.asarray(np.arctan2(np.sin(change), np.cos(change)))
@@ -210,11 +211,32 @@ class Measures:
     @cached_property
     def progress(self) -> NDArray[np.float64]:
         """From -1 at the first row to 1 at the last."""
-        return np.linspace(-1.0, 1.0, self.n) if self.n > 1 else np.zeros(1)
+        return np.arange(1 - self.n, self.n, 2) / max(self.n - 1, 1)
 
 
 def _log(value: float) -> float:
-    return float(np.log(value + _FLOOR))
+    return math.log(value + _FLOOR)
+
+
+# On arrays this small, numpy's mean, std, ptp and median take longest to find out what they were given.
+
+
+def _mean(a: NDArray[np.float64]) -> float:
+    return float(np.add.reduce(a)) / len(a)
+
+
+def _deviation(a: NDArray[np.float64]) -> float:
+    a = a - _mean(a)
+    return math.sqrt(float(a @ a) / len(a))
+
+
+def _extent(a: NDArray[np.float64]) -> float:
+    return float(a.max() - a.min())
+
+
+def _median(a: NDArray[np.float64]) -> float:
+    ordered, half = np.sort(a), len(a) // 2
+    return float(ordered[half] + ordered[-1 - half]) / 2.0
 
 
 def _ratio(over: float, under: float) -> float:
@@ -223,8 +245,8 @@ def _ratio(over: float, under: float) -> float:
 
 
 def _corr(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    a, b = a - a.mean(), b - b.mean()
-    under = float(np.sqrt((a @ a) * (b @ b)))
+    a, b = a - _mean(a), b - _mean(b)
+    under = math.sqrt(float((a @ a) * (b @ b)))
     return float(a @ b) / under if under > _ROUNDING * len(a) else 0.0
 
 
@@ -235,7 +257,8 @@ def _reversals(slope: NDArray[np.float64], rest: float) -> int:
 
 
 def _skew(a: NDArray[np.float64]) -> float:
-    return float((a**3).mean() / ((a**2).mean() + _THIN) ** 1.5)
+    square = a * a
+    return _mean(square * a) / math.pow(_mean(square) + _THIN, 1.5)
 
 
 def _peak(a: NDArray[np.float64]) -> int:
@@ -249,13 +272,13 @@ def _peak(a: NDArray[np.float64]) -> int:
 @_feature("size", "ln unit of the pen")
 def _log_width(m: Measures) -> float:
     """Width, ln(max x - min x)."""
-    return _log(float(np.ptp(m.ink.x)))
+    return _log(_extent(m.ink.x))
 
 
 @_feature("size", "ln unit of the pen")
 def _log_height(m: Measures) -> float:
     """Height, ln(max y - min y)."""
-    return _log(float(np.ptp(m.ink.y)))
+    return _log(_extent(m.ink.y))
 
 
 @_feature("size", "ln unit of the pen")
@@ -276,13 +299,13 @@ def _log_length(m: Measures) -> float:
 @_feature("shape")
 def _log_aspect(m: Measures) -> float:
     """Aspect, ln(width / R) - ln(height / R)."""
-    return _log(float(np.ptp(m.x))) - _log(float(np.ptp(m.y)))
+    return _log(_extent(m.x)) - _log(_extent(m.y))
 
 
 @_feature("shape")
 def _log_spread(m: Measures) -> float:
     """Spread to the side against spread in height, ln(sd x / R) - ln(sd y / R)."""
-    return _log(float(m.x.std())) - _log(float(m.y.std()))
+    return _log(_deviation(m.x)) - _log(_deviation(m.y))
 
 
 @_feature("shape", "ln R")
@@ -402,19 +425,19 @@ def _handedness(m: Measures) -> float:
 @_feature("shape", "ln rad")
 def _log_median_turn(m: Measures) -> float:
     """Sharpness of its bends, ln(median |turn|)."""
-    return _log(float(np.median(np.abs(m.turn))) if len(m.turn) else 0.0)
+    return _log(_median(np.abs(m.turn)) if len(m.turn) else 0.0)
 
 
 @_feature("shape")
 def _log_reversals_x(m: Measures) -> float:
     """Turning points to the side, ln(1 + sign changes of vx), rows at rest left out."""
-    return float(np.log1p(_reversals(m.vx, _REST * m.mean_speed)))
+    return math.log1p(_reversals(m.vx, _REST * m.mean_speed))
 
 
 @_feature("shape")
 def _log_reversals_y(m: Measures) -> float:
     """Turning points in height, ln(1 + sign changes of vy), rows at rest left out."""
-    return float(np.log1p(_reversals(m.vy, _REST * m.mean_speed)))
+    return math.log1p(_reversals(m.vy, _REST * m.mean_speed))
 
 
 # Speed.
@@ -429,13 +452,13 @@ def _log_mean_speed(m: Measures) -> float:
 @_feature("speed", "ln R/s")
 def _log_mean_speed_x(m: Measures) -> float:
     """Mean speed to either side, ln(mean |vx|)."""
-    return _log(float(np.abs(m.vx).mean()))
+    return _log(_mean(np.abs(m.vx)))
 
 
 @_feature("speed", "ln R/s")
 def _log_mean_speed_y(m: Measures) -> float:
     """Mean speed up or down, ln(mean |vy|)."""
-    return _log(float(np.abs(m.vy).mean()))
+    return _log(_mean(np.abs(m.vy)))
 
 
 @_feature("speed", "ln R/s")
@@ -459,19 +482,19 @@ def _log_peak_speed(m: Measures) -> float:
 @_feature("speed")
 def _log_speed_variation(m: Measures) -> float:
     """Unevenness of speed, ln(sd v / mean v)."""
-    return _log(_ratio(float(m.v.std()), m.mean_speed))
+    return _log(_ratio(_deviation(m.v), m.mean_speed))
 
 
 @_feature("speed")
 def _slow_share(m: Measures) -> float:
     """Share of rows slower than 0.2 of the mean speed."""
-    return float((m.v < _SLOW * m.mean_speed).mean())
+    return np.count_nonzero(m.v < _SLOW * m.mean_speed) / m.n
 
 
 @_feature("speed", "ln R/s^2")
 def _log_mean_acceleration(m: Measures) -> float:
     """Mean acceleration, ln(mean a)."""
-    return _log(float(m.a.mean()))
+    return _log(_mean(m.a))
 
 
 @_feature("speed", "ln R/s^2")
@@ -483,25 +506,25 @@ def _log_max_acceleration(m: Measures) -> float:
 @_feature("speed", "ln R/s^3")
 def _log_mean_jerk(m: Measures) -> float:
     """Jerk, ln(mean |slope of (ax, ay)|)."""
-    return _log(float(m.jerk.mean()))
+    return _log(_mean(m.jerk))
 
 
 @_feature("speed", "ln 1/s")
 def _log_tremor(m: Measures) -> float:
     """Jerk against acceleration, ln(mean jerk / (mean a + 0.001)): high where a hand hesitates or copies."""
-    return _log(float(m.jerk.mean()) / (float(m.a.mean()) + _FLOOR))
+    return _log(_mean(m.jerk) / (_mean(m.a) + _FLOOR))
 
 
 @_feature("speed")
 def _rightward_share(m: Measures) -> float:
     """Share of rows that move to the right."""
-    return float((m.vx > _REST * m.mean_speed).mean())
+    return np.count_nonzero(m.vx > _REST * m.mean_speed) / m.n
 
 
 @_feature("speed")
 def _downward_share(m: Measures) -> float:
     """Share of rows that move downwards."""
-    return float((m.vy > _REST * m.mean_speed).mean())
+    return np.count_nonzero(m.vy > _REST * m.mean_speed) / m.n
 
 
 @_feature("speed")
@@ -516,13 +539,13 @@ def _speed_trend(m: Measures) -> float:
 @_feature("pressure")
 def _mean_pressure(m: Measures) -> float:
     """Mean of p [share of the pen's range]."""
-    return float(m.p.mean())
+    return _mean(m.p)
 
 
 @_feature("pressure")
 def _pressure_deviation(m: Measures) -> float:
     """Standard deviation of p [share of the pen's range]."""
-    return float(m.p.std())
+    return _deviation(m.p)
 
 
 @_feature("pressure")
@@ -534,7 +557,7 @@ def _max_pressure(m: Measures) -> float:
 @_feature("pressure", "ln 1/s")
 def _log_pressure_change(m: Measures) -> float:
     """How fast pressure changes, ln(mean |slope of p|)."""
-    return _log(float(np.abs(m.dp).mean()))
+    return _log(_mean(np.abs(m.dp)))
 
 
 @_feature("pressure")
@@ -546,13 +569,13 @@ def _pressure_trend(m: Measures) -> float:
 @_feature("pressure")
 def _pressure_begin(m: Measures) -> float:
     """Pressure in the first quarter of the rows (at least one) against the whole, mean p[:n/4] - mean p."""
-    return float(m.p[: max(m.n // 4, 1)].mean() - m.p.mean())
+    return _mean(m.p[: max(m.n // 4, 1)]) - _mean(m.p)
 
 
 @_feature("pressure")
 def _pressure_end(m: Measures) -> float:
     """Pressure in the last quarter of the rows (at least one) against the whole, mean p[-n/4:] - mean p."""
-    return float(m.p[-max(m.n // 4, 1) :].mean() - m.p.mean())
+    return _mean(m.p[-max(m.n // 4, 1) :]) - _mean(m.p)
 
 
 @_feature("pressure")

@@ -18,6 +18,7 @@ import pytest
 
 from penlatch.capture import isdv4
 from penlatch.capture.listener import REOPEN_FIRST_S, REOPEN_LAST_S, Listener
+from penlatch.capture.replay.player import BATCH, Pace, ReplayPen
 from penlatch.capture.segmenter import Signature, Unusable
 from penlatch.config import Pen, Segment
 from penlatch.errors import PenError
@@ -115,7 +116,7 @@ class Port:
     ABSENT = PenError(device="evdev:", problem="there is no pen", remedy="plug one in")
 
     def __init__(self) -> None:
-        self.plugged: deque[ScriptedPen | PenError] = deque()
+        self.plugged: deque[PenSource | PenError] = deque()
         """What the listener finds, look after look; then there is no pen any more."""
         self.noted: list[float | str] = []
         """Each `look`, and each wait [s]."""
@@ -301,6 +302,15 @@ async def test_signatures_come_one_after_another(pen: ScriptedPen) -> None:
         pen.write(FIRST, until=1.2)
         pen.write(SECOND)
         assert [width(await signature(listener)) for _ in range(2)] == [45.0, 25.0]
+
+
+async def test_a_recording_replayed_at_once_is_not_cut_by_the_clock(port: Port) -> None:
+    recording = written((0.0, 2.0))
+    assert len(recording) > 3 * BATCH
+    port.plugged.extend(ReplayPen([recording], PenInfo(name="replay"), pace=Pace.FAST) for _ in range(2))
+    async with running() as listener:
+        listener.arm()
+        assert [width(await signature(listener)) for _ in range(2)] == [100.0, 100.0]
 
 
 async def test_what_cannot_be_used_is_told_with_its_reason(pen: ScriptedPen) -> None:

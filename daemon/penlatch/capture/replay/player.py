@@ -38,7 +38,8 @@ class Pace(Enum):
     REAL = "real"
     """Each frame comes when its time has come."""
     FAST = "fast"
-    """All frames come at once, with times of the past: the last lies `LINGER_S` before now."""
+    """All frames come at once, with times of the past: the last lies `LINGER_S` before now. It gives way to nothing
+    else on the event loop, so that no timer of its consumer takes the past for silence."""
 
 
 class ReplayPen:
@@ -160,7 +161,6 @@ class ReplayPen:
     async def _due(self, t: NDArray[np.float64], done: int) -> int:
         """Wait until frames after the first `done` of those at times `t` are due; return how many then are in all."""
         if self._pace is Pace.FAST or done == len(t):
-            await asyncio.sleep(0)
             due = min(done + BATCH, len(t))
         else:
             while (due := int(np.searchsorted(t, time.monotonic(), side="right"))) <= done:

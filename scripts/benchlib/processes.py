@@ -34,6 +34,13 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, "PYTHONPATH": f"{ROOT / 'daemon'}:{ROOT / 'models'}", **more}
 
 
+def unit_environment() -> dict[str, str]:
+    """Return what the systemd unit sets for the daemon (`Environment=`)."""
+    lines = (ROOT / "systemd/penlatch.service").read_text(encoding="utf-8").splitlines()
+    settings = [s for line in lines if line.startswith("Environment=") for s in line.partition("=")[2].split()]
+    return dict(setting.split("=", 1) for setting in settings)
+
+
 @contextlib.contextmanager
 def workplace() -> Iterator[Path]:
     """Give a folder of a short name, as a Unix socket's path holds only 107 bytes."""
@@ -108,7 +115,7 @@ class Daemon:
             self.started = time.monotonic()
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "penlatch", "run", "--config", str(config)],
-                env=environment(NOTIFY_SOCKET=str(self._notify.path)),
+                env=environment(NOTIFY_SOCKET=str(self._notify.path), **unit_environment()),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

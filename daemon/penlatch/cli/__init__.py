@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from penlatch import __version__
 from penlatch.cli.exits import Exit, report
 from penlatch.errors import ConfigError, PenlatchError
 
@@ -65,8 +66,6 @@ class _Root(click.Group):
 
 def _version(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - click's signature
     if asked:
-        from penlatch import __version__  # noqa: PLC0415 - looking it up takes longer than all else here
-
         click.echo(f"penlatch {__version__}")
         ctx.exit()
 

@@ -24,6 +24,7 @@ from penlatch.verify.runtime import RUNTIME
 from penlatch.verify.verifier import analyse
 from training.calibration import fit
 from training.evaluate import compare, measure
+from training.golden import golden_numbers
 from training.protocols import TRAINING, unseen_people
 from training.samples import CHANNELS, LENGTH, NETWORK_FEATURES
 
@@ -53,6 +54,9 @@ def release(models: Path, data: Path | None = None) -> Manifest:
     draft = _manifest(network, vectors)
     scorer = BilstmSe(Artefacts(directory=models, manifest=draft, digest="", files={NETWORK: network}))
     scorer.check()
+
+    kept = {**vectors, "traces": golden_numbers(scorer)}
+    (models / GOLDEN_FILE).write_text(json.dumps(kept, separators=(",", ":")) + "\n", encoding="utf-8")
 
     people = unseen_people(DEVELOPMENT, data)
     comparisons = list(compare(people, lambda trace: analyse(trace, scorer)))

@@ -92,16 +92,17 @@ def distances(
     before[..., 1:] = until[..., :-1]
     before[..., 0] = -_WALL
 
-    # In row 0, j = 0 is in the wall's place. `least` has one value ahead: the window at a reference's first place thus
-    # begins with the minimum of the place before and its own, and `step` later where the band has moved on.
+    # In row 0, j = 0 is in the wall's place. From row to row a reference's places move on by `step`, so the pair of
+    # totals that a place looks back at begins step - 1 places later; what a wall finds there does not matter.
     total = np.full((width, places), _WALL)
     total[:, 0] = 0.0
     flat = total.reshape(-1)
-    least = np.full(flat.size + places, _WALL)
-    windows = sliding_window_view(least, places)
-    for begin, sum_before, sum_until in zip(np.arange(width) * places + step, before, until, strict=True):
-        np.minimum(flat[:-1], flat[1:], out=least[1 : flat.size])
-        best = windows[begin]
+    here, beside = flat[:-1], flat[1:]
+    least, best = np.empty_like(here), np.empty_like(total)
+    neighbours = (np.arange(width) * places + step - 1)[..., np.newaxis] + np.arange(places)
+    for those, sum_before, sum_until in zip(neighbours, before, until, strict=True):
+        np.minimum(here, beside, out=least)
+        least.take(those, out=best, mode="clip")
         best -= sum_before
         np.minimum.accumulate(best, axis=1, out=best)
         np.add(best, sum_until, out=total)

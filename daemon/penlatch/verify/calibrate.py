@@ -181,9 +181,8 @@ def own_spread(between: NDArray[np.float64], prior: Spread | None, *, floor: flo
             raise ValueError(n)
         return prior
     others = between[~np.eye(n, dtype=np.bool_)].reshape(n, n - 1)
-    own = np.log(
-        np.array([others.mean(), others.min(axis=1).mean(), others.mean(axis=1).max()]) + floor,
-    )
+    mean, least = others.sum(axis=1) / (n - 1), others.min(axis=1)
+    own = np.log(np.array([mean.sum() / n, least.sum() / n, mean.max()]) + floor)
     if prior is not None:
         share = PRIOR_PAIRS / (PRIOR_PAIRS + n * (n - 1) / 2)
         own = (1 - share) * own + share * np.array([prior.mean, prior.least, prior.most])

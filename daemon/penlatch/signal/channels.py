@@ -176,16 +176,16 @@ def sequence(
     """
     ink = signature if isinstance(signature, Ink) else clean(signature)
     view = _View.of(ink)
+    places = np.linspace(0.0, len(ink) - 1, length)
     rows = np.empty((length, len(channels)), dtype=np.float32)
     for k, name in enumerate(channels):
         values = CHANNELS[name](view)
-        rows[:, k] = _spread(values, length) if name in _IMPULSES else _stretch(values, length)
+        rows[:, k] = _spread(values, length) if name in _IMPULSES else _stretch(values, places)
     return rows
 
 
-def _stretch(values: NDArray[np.float64], length: int) -> NDArray[np.float64]:
-    n = len(values)
-    return np.interp(np.linspace(0.0, n - 1, length), np.arange(n), values)
+def _stretch(values: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.interp(places, np.arange(len(values)), values)
 
 
 def _spread(impulses: NDArray[np.float64], length: int) -> NDArray[np.float64]:
@@ -211,7 +211,8 @@ def dtw_channels(signature: Trace | Ink) -> NDArray[np.float64]:
     ink = signature if isinstance(signature, Ink) else clean(signature)
     columns = np.stack([ink.x, ink.y, ink.slope(ink.x), ink.slope(ink.y), ink.p], axis=1)
     if len(columns) > DTW_ROWS:
-        columns = np.stack([_stretch(column, DTW_ROWS) for column in columns.T], axis=1)
+        places = np.linspace(0.0, len(columns) - 1, DTW_ROWS)
+        columns = np.stack([_stretch(column, places) for column in columns.T], axis=1)
     centred: NDArray[np.float64] = columns - columns.mean(axis=0)
     deviation: NDArray[np.float64] = centred.std(axis=0)
     far = max(np.abs(ink.x).max(), np.abs(ink.y).max())

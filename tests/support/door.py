@@ -16,7 +16,7 @@ from support.broker import TERMINAL
 from support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from penlatch.ink import Trace
@@ -56,21 +56,35 @@ class Door:
         return self.terminal.act("enroll", name, hands=[self.hand(writer.genuine(rng)) for _ in range(count)])
 
     def knows(self, name: str, writer: Writer, *, seed: int = 0, count: int = 5) -> None:
-        """Have a synthetic person enrolled already, as far as the database is concerned. The daemon must not run."""
+        """Have a synthetic person enrolled already; see `know`."""
         rng = np.random.default_rng(seed)
-        references = References([])
-        judge = Judge(config.load(self.terminal.config))
-        judge.open()
-        try:
-            while len(references.accepted) < count:
-                judge.add_reference(references, writer.genuine(rng))
-            assert judge.enroll(name, references) is None
-        finally:
-            judge.close()
+        know(self.terminal, name, iter(lambda: writer.genuine(rng), None), count=count)
 
     def verify(self, name: str, *traces: Trace) -> Acted:
         """Ask for `name` and have `traces` signed, one for each time the terminal waits."""
         return self.terminal.act("verify", name, hands=[self.hand(trace) for trace in traces])
+
+
+def know(terminal: Terminal, name: str, signatures: Iterable[Trace], *, count: int = 5) -> None:
+    """Have a person enrolled already, as far as the database is concerned. The daemon must not run.
+
+    Args:
+        terminal: where.
+        name: of the person.
+        signatures: at least `count`, and more where some disagree with the others.
+        count: references to take.
+    """
+    references = References()
+    judge = Judge(config.load(terminal.config))
+    judge.open()
+    try:
+        for signature in signatures:
+            judge.add_reference(references, signature)
+            if len(references.accepted) == count:
+                break
+        assert judge.enroll(name, references) is None
+    finally:
+        judge.close()
 
 
 def broker_section(broker: Mosquitto, folder: Path) -> dict[str, Any]:

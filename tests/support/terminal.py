@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 START_LIMIT_S = 60.0
 """How long a start may take on a machine that does other things too [s]."""
@@ -54,8 +54,22 @@ class Acted:
 class Terminal:
     """`with Terminal(...) as terminal:` runs `penlatch run` from READY=1 to a clean stop."""
 
-    def __init__(self, folder: Path, *, device: str, sections: Mapping[str, Mapping[str, Any]] | None = None) -> None:
-        """Prepare a terminal that keeps everything in `folder` and reads the pen `device`."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        device: str,
+        sections: Mapping[str, Mapping[str, Any]] | None = None,
+        wrapper: Sequence[str] = (),
+    ) -> None:
+        """Prepare a terminal that keeps everything in `folder` and reads the pen `device`.
+
+        Args:
+            folder: its place; made where it is not there.
+            device: value of `pen.device`.
+            sections: more of its configuration.
+            wrapper: words before the command that starts the daemon; the program they start passes SIGTERM on.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.socket = folder / "penlatch.sock"
@@ -73,6 +87,7 @@ class Terminal:
             merged.setdefault(section, {}).update(keys)
         self.config.write_text(toml(merged), encoding="utf-8")
         self.process: subprocess.Popen[bytes] | None = None
+        self._wrapper = wrapper
         self._notify: socket.socket | None = None
 
     def start(self) -> Self:
@@ -83,10 +98,11 @@ class Terminal:
         self._notify.bind(str(address))
         with self.log_path.open("ab") as journal:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "penlatch", "run", "--config", str(self.config)],
+                [*self._wrapper, sys.executable, "-m", "penlatch", "run", "--config", str(self.config)],
                 env=os.environ | {"NOTIFY_SOCKET": str(address)},
                 stdout=journal,
                 stderr=subprocess.STDOUT,
+                start_new_session=bool(self._wrapper),
             )
         self.wait_notified("READY=1", START_LIMIT_S)
         return self
@@ -147,7 +163,10 @@ class Terminal:
     def kill(self) -> None:
         """End the daemon as a power cut would."""
         assert self.process
-        self.process.kill()
+        if self._wrapper:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        else:
+            self.process.kill()
         self.process.wait()
 
     def log(self) -> str:

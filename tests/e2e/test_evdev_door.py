@@ -1,0 +1,152 @@
+"""A terminal in mode `always` with a tablet on evdev: whoever signs is identified, and a subscriber hears who it was.
+
+umockdev stands between the daemon and /dev. A recording, which needs no tablet, is judged in the same way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+
+from penlatch.capture.replay.inkml import write_inkml
+from penlatch.control.client import Client
+from penlatch.verify.verifier import Verifier
+from support.broker import Observer
+from support.door import IDLE_S, broker_section, know
+from support.evdev_tablet import NAME, NODE, EvdevTablet, reported
+from support.terminal import Terminal
+from support.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from penlatch.ink import Trace
+    from penlatch.sim.writer import Writer
+    from support.broker import Mosquitto
+
+DECISION = "penlatch/door-1/decision"
+TOLERANCE = 1e-3
+"""How far P(genuine) may differ between what the daemon captured and what the tablet told. What differs between the
+two: time stamps cut off at microseconds."""
+
+
+@pytest.fixture
+def tablet(tmp_path: Path) -> Iterator[EvdevTablet]:
+    """Return a tablet that is plugged in."""
+    folder = tmp_path / "devices"
+    folder.mkdir()
+    with EvdevTablet(folder) as tablet:
+        yield tablet
+
+
+@pytest.fixture
+def references(ada: Writer) -> list[Trace]:
+    """Return five signatures of ada as the tablet tells them."""
+    rng = np.random.default_rng(0)
+    return [reported(ada.genuine(rng)) for _ in range(5)]
+
+
+def always(folder: Path, device: str, broker: Mosquitto, wrapper: Sequence[str] = ()) -> Terminal:
+    """Return a terminal that is not switched on yet."""
+    sections: dict[str, dict[str, Any]] = {
+        "terminal": {"mode": "always"},
+        "segment": {"idle_s": IDLE_S},
+        "mqtt": broker_section(broker, folder),
+    }
+    return Terminal(folder / "door-1", device=device, sections=sections, wrapper=wrapper)
+
+
+@pytest.fixture
+def door(tmp_path: Path, tablet: EvdevTablet, references: list[Trace], broker: Mosquitto) -> Iterator[Terminal]:
+    """Return a running terminal that knows ada, and is left to find its tablet."""
+    terminal = always(tmp_path, "evdev:", broker, tablet.wrapper)
+    know(terminal, "ada", references)
+    with terminal:
+        yield terminal
+        tablet.leave()
+
+
+async def heard(observer: Observer, tablet: EvdevTablet, trace: Trace) -> dict[str, Any]:
+    """Have `trace` signed, and return the decision that a subscriber hears."""
+    before = len(observer.on(DECISION))
+    await asyncio.to_thread(tablet.write, trace)
+    message = await observer.next(DECISION, after=before)
+    assert (message.qos, message.retain) == (1, False)
+    body: dict[str, Any] = message.body
+    return body
+
+
+async def test_the_only_pen_present_is_found_beside_a_mouse(door: Terminal) -> None:
+    client = Client(door.socket)
+    await eventually(lambda: client.status().pen.ok)
+    assert client.status().pen.detail == f"{NAME} at {NODE}"
+
+
+@pytest.mark.usefixtures("door")
+async def test_whoever_is_known_is_recognised_as_surely_as_offline(
+    tablet: EvdevTablet, references: list[Trace], broker: Mosquitto, ada: Writer
+) -> None:
+    verifier = Verifier.load()
+    template = verifier.template([verifier.analyse(trace) for trace in references])
+    rng = np.random.default_rng(5)
+    async with Observer(broker.port) as observer:
+        for seq in (1, 2):
+            trace = ada.genuine(rng)
+            decision = await heard(observer, tablet, trace)
+            assert (decision["verdict"], decision["user"], decision["done"]) == ("match", "ada", True)
+            assert (decision["action"], decision["seq"], decision["historical"]) == ("identify", seq, False)
+            assert decision["pen"] == NAME
+            offline = verifier.verify(template, verifier.analyse(reported(trace)))
+            assert decision["probability"] == pytest.approx(offline.probability, abs=TOLERANCE)
+
+
+@pytest.mark.usefixtures("door")
+async def test_whoever_is_not_known_is_turned_away_without_a_name(
+    tablet: EvdevTablet, broker: Mosquitto, ada: Writer, eve: Writer
+) -> None:
+    rng = np.random.default_rng(6)
+    async with Observer(broker.port) as observer:
+        for trace in (eve.genuine(rng), ada.forgery(rng, eve)):
+            decision = await heard(observer, tablet, trace)
+            assert (decision["verdict"], decision["user"], decision["done"]) == ("no_match", None, True)
+            assert decision["probability"] < decision["threshold"]
+
+
+async def test_a_scribble_is_a_retry_and_the_next_signature_counts(
+    door: Terminal, tablet: EvdevTablet, broker: Mosquitto, ada: Writer
+) -> None:
+    rng = np.random.default_rng(8)
+    async with Observer(broker.port) as observer:
+        scribbled = await heard(observer, tablet, ada.scribble(rng))
+        signed = await heard(observer, tablet, ada.genuine(rng))
+    assert (scribbled["verdict"], scribbled["done"], scribbled["probability"]) == ("retry", False, None)
+    assert (signed["verdict"], signed["user"]) == ("match", "ada")
+    assert "Traceback" not in door.log()
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+async def test_a_recording_is_judged_like_a_signature(
+    tmp_path: Path,
+    references: list[Trace],
+    broker: Mosquitto,
+    ada: Writer,
+    eve: Writer,
+    *,
+    known: bool,
+) -> None:
+    trace = reported((ada if known else eve).genuine(np.random.default_rng(7)))
+    recording = tmp_path / "a signature?.inkml"
+    recording.write_text(write_inkml(trace), encoding="utf-8")
+    terminal = always(tmp_path, f"replay:{quote(str(recording))}?pace=fast", broker)
+    know(terminal, "ada", references)
+    async with Observer(broker.port) as observer:
+        with terminal:
+            decision = (await observer.next(DECISION)).body
+    assert decision["pen"] == NAME
+    assert decision["verdict"] == ("match" if known else "no_match")
+    assert decision["user"] == ("ada" if known else None)

@@ -6,6 +6,7 @@ umockdev stands between the daemon and /dev. A recording, which needs no tablet,
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from support.broker import Mosquitto
 
 DECISION = "penlatch/door-1/decision"
-TOLERANCE = 1e-3
+TOLERANCE = 1e-6
 """How far P(genuine) may differ between what the daemon captured and what the tablet told. What differs between the
 two: time stamps cut off at microseconds."""
 
@@ -88,21 +89,32 @@ async def test_the_only_pen_present_is_found_beside_a_mouse(door: Terminal) -> N
 
 
 @pytest.mark.usefixtures("door")
-async def test_whoever_is_known_is_recognised_as_surely_as_offline(
+async def test_whoever_is_known_is_recognised(tablet: EvdevTablet, broker: Mosquitto, ada: Writer) -> None:
+    async with Observer(broker.port) as observer:
+        decision = await heard(observer, tablet, ada.genuine(np.random.default_rng(5)))
+    assert (decision["verdict"], decision["user"], decision["done"]) == ("match", "ada", True)
+    assert (decision["action"], decision["seq"], decision["historical"]) == ("identify", 1, False)
+    assert decision["pen"] == NAME
+
+
+@pytest.mark.usefixtures("door")
+async def test_a_doubtful_signature_is_as_doubtful_as_offline(
     tablet: EvdevTablet, references: list[Trace], broker: Mosquitto, ada: Writer
 ) -> None:
     verifier = Verifier.load()
     template = verifier.template([verifier.analyse(trace) for trace in references])
-    rng = np.random.default_rng(5)
+
+    def probability(trace: Trace) -> float:
+        return verifier.verify(template, verifier.analyse(reported(trace))).probability
+
+    genuine = ada.genuine(np.random.default_rng(5))
+    # Where the curve is steep: written more and more slowly, a signature becomes another's.
+    slower = [replace(genuine, t=slowness * genuine.t) for slowness in np.linspace(1.2, 2.4, 13)]
+    doubtful = min(slower, key=lambda trace: abs(probability(trace) - 0.5))
+    assert 0.2 < probability(doubtful) < 0.8
     async with Observer(broker.port) as observer:
-        for seq in (1, 2):
-            trace = ada.genuine(rng)
-            decision = await heard(observer, tablet, trace)
-            assert (decision["verdict"], decision["user"], decision["done"]) == ("match", "ada", True)
-            assert (decision["action"], decision["seq"], decision["historical"]) == ("identify", seq, False)
-            assert decision["pen"] == NAME
-            offline = verifier.verify(template, verifier.analyse(reported(trace)))
-            assert decision["probability"] == pytest.approx(offline.probability, abs=TOLERANCE)
+        decision = await heard(observer, tablet, doubtful)
+    assert decision["probability"] == pytest.approx(probability(doubtful), abs=TOLERANCE)
 
 
 @pytest.mark.usefixtures("door")

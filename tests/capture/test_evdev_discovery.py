@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import evdev
 import pytest
 
 from penlatch.capture import evdev_discovery
@@ -168,7 +169,7 @@ def test_a_device_that_may_not_be_read_names_the_group(tmp_path: Path, monkeypat
     sysfs.mkdir(parents=True)
     (sysfs / "name").write_text("Wacom Intuos S Pen\n")
     monkeypatch.setattr(evdev_discovery, "SYSFS", tmp_path / "sys")
-    monkeypatch.setattr(evdev_discovery.evdev, "InputDevice", denied)
+    monkeypatch.setattr(evdev, "InputDevice", denied)
     seen = describe(node)
     assert not seen.readable
     assert not seen.is_pen
@@ -187,7 +188,7 @@ def test_the_only_hint_about_an_unreadable_pen_is_its_remedy(tmp_path: Path, mon
     (tmp_path / "event0").touch()
     (tmp_path / "mouse0").touch()
     monkeypatch.setattr(evdev_discovery, "DEVICES", tmp_path)
-    monkeypatch.setattr(evdev_discovery.evdev, "InputDevice", denied)
+    monkeypatch.setattr(evdev, "InputDevice", denied)
     with pytest.raises(PenError) as caught:
         find("")
     assert "this user may not read it" in caught.value.problem

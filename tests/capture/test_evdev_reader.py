@@ -39,6 +39,10 @@ async def soon(reader: EventReader) -> bytes:
     return await asyncio.wait_for(reader.next(), PATIENCE_S)
 
 
+async def backlog_of(reader: EventReader, size: int) -> None:
+    await eventually(lambda: len(reader._backlog) == size)
+
+
 async def test_a_key_event_comes_through_at_once(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evdev_reader, "MOTION_DELAY_S", FOREVER_S)
     reader = EventReader(pipe[0], patient=True)
@@ -53,7 +57,7 @@ async def test_motion_waits_and_comes_together(pipe: tuple[int, int], monkeypatc
     reading = asyncio.create_task(soon(reader))
     for count in range(1, 4):
         os.write(pipe[1], MOTION)
-        await eventually(lambda count=count: len(reader._backlog) == count * len(MOTION))
+        await backlog_of(reader, count * len(MOTION))
     assert not reading.done()
     os.write(pipe[1], KEY)
     assert await reading == 3 * MOTION + KEY

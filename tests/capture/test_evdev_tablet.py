@@ -24,9 +24,8 @@ from penlatch.capture.evdev_tablet import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from penlatch.capture.frames import Frames
+    from support.strokes import Reported
 
 INTUOS = Tablet(
     name="Intuos",
@@ -48,9 +47,10 @@ BARE = replace(INTUOS, keys=frozenset({Key.TOUCH}), name="UC-Logic")
 NO_TOUCH = replace(INTUOS, keys=frozenset({Key.TOOL_PEN}), name="by pressure")
 
 
-def normalise(tablet: Tablet | Normaliser, *reported: Mapping[Axis | Key, int]) -> Frames:
+def normalise(tablet: Tablet | Normaliser, *reported: Reported) -> Frames:
     """Return the frames of a device that reports these values, one mapping per frame, zero where nothing is said."""
-    values = np.array([[frame.get(code, 0) for code in COLUMNS] for frame in reported], dtype=np.int32)
+    told = [dict(frame.items()) for frame in reported]
+    values = np.array([[frame.get(code, 0) for code in COLUMNS] for frame in told], dtype=np.int32)
     raw = RawFrames(t=np.arange(len(reported), dtype=np.float64), values=values)
     return (tablet if isinstance(tablet, Normaliser) else Normaliser(tablet)).frames(raw)
 
@@ -153,7 +153,7 @@ def test_tilt_without_resolution_is_not_given(axis: Axis) -> None:
 
 
 def test_a_pen_arrives_touches_lifts_and_leaves() -> None:
-    near = {Key.TOOL_PEN: 1}
+    near: dict[int, int] = {Key.TOOL_PEN: 1}
     frames = normalise(INTUOS, {}, near, {**near, Key.TOUCH: 1}, near, {})
     assert frames.near.tolist() == [False, True, True, True, False]
     assert frames.touching.tolist() == [False, False, True, False, False]
@@ -185,7 +185,7 @@ def test_a_tablet_that_knows_no_tool_is_near_as_long_as_it_sends() -> None:
 
 def test_a_pen_that_left_does_not_touch_whatever_was_left_over() -> None:
     normaliser = Normaliser(NO_TOUCH)
-    press = {Axis.PRESSURE: 2000}
+    press: dict[int, int] = {Axis.PRESSURE: 2000}
     assert normalise(normaliser, {Key.TOOL_PEN: 1, **press}, press).touching.tolist() == [True, False]
     assert normalise(normaliser, press).touching.tolist() == [False]
 

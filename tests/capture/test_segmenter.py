@@ -145,13 +145,14 @@ def test_time_that_runs_backwards_is_held() -> None:
 
 def test_it_knows_where_the_pen_is() -> None:
     feeding = segmenter()
-    assert feeding.state is PenState.AWAY
+    states = [feeding.state]
     feeding.feed(frames([1.0], [False]))
-    assert feeding.state is PenState.HOVERING
+    states.append(feeding.state)
     feeding.feed(frames([1.1], [True]))
-    assert feeding.state is PenState.CONTACT
+    states.append(feeding.state)
     feeding.lost()
-    assert feeding.state is PenState.AWAY
+    states.append(feeding.state)
+    assert states == [PenState.AWAY, PenState.HOVERING, PenState.CONTACT, PenState.AWAY]
 
 
 # --- what cannot be judged ------------------------------------------------------------------------------------
@@ -172,7 +173,7 @@ def test_it_knows_where_the_pen_is() -> None:
 )
 def test_a_limit_missed_is_named(changes: dict[str, float], reason: Reason) -> None:
     # One second, 101 points, 50 mm wide; waving by 5 mm makes the ink longer than 50 mm and shorter than 60.
-    assert reasons(run(segmenter(**changes), written((0, 1)))) == [reason]
+    assert reasons(run(segmenter(msgspec.structs.replace(LIMITS, **changes)), written((0, 1)))) == [reason]
 
 
 def test_limits_that_are_reached_exactly_are_kept() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -16,9 +15,6 @@ from penlatch.capture.replay.player import ReplayPen
 from penlatch.capture.source import FORMS, open_pen
 from penlatch.errors import PenError
 from support.strokes import all_batches
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SVC2004 = "2\r\n3000 6200 5000 1\r\n3100 6300 6000 1\r\n"
 
@@ -83,7 +79,7 @@ async def test_a_serial_pen_is_opened_by_its_line(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.fixture
-def signature(tmp_path: Path) -> Iterator[Path]:
+def signature(tmp_path: Path) -> Path:
     path = tmp_path / "what? 100%.TXT"
     path.write_text(SVC2004)
     return path

@@ -12,11 +12,15 @@ from penlatch.capture.frames import Frames
 from penlatch.errors import PenError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
+    from _typeshed import SupportsItems
     from numpy.typing import NDArray
 
     from penlatch.capture.frames import PenSource
+
+    Reported = SupportsItems[int, int]
+    """Values by the codes of `Axis` and `Key`. No Mapping: that one is invariant in its keys."""
 
 RATE = 100.0
 """Frames per second of `written`."""
@@ -93,7 +97,7 @@ def raw_events(events: Iterable[Event], *, t: float = 1.0) -> bytes:
     return np.array([(int(t), round(t % 1 * 1e6), *event) for event in events], dtype=INPUT_EVENT).tobytes()
 
 
-def raw_frame(values: Mapping[int, int], *, t: float = 1.0) -> bytes:
+def raw_frame(values: Reported, *, t: float = 1.0) -> bytes:
     """Return one frame that reports `values`, by the codes of `Axis` and `Key`."""
     reported = [(EV_ABS if isinstance(code, Axis) else EV_KEY, int(code), value) for code, value in values.items()]
     return raw_events([*reported, (EV_SYN, SYN_REPORT, 0)], t=t)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from penlatch.capture.frames import Frames
-from penlatch.capture.replay import player
 from penlatch.capture.replay.inkml import write_inkml
 from penlatch.capture.replay.player import BATCH, LINGER_S, Pace, ReplayPen
 from penlatch.capture.segmenter import Segmenter, Signature
@@ -31,14 +30,14 @@ WRITING = written((0, 0.4), (0.6, 1.0))
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Time that passes only when somebody waits for it; the waits."""
     waits: list[float] = []
-    monkeypatch.setattr(player.time, "monotonic", lambda: 1000.0 + sum(waits))
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0 + sum(waits))
 
     async def wait_for(waiting: object, timeout: float) -> None:  # noqa: ASYNC109 - as in asyncio
         waiting.close()  # type: ignore[attr-defined] # a coroutine
         waits.append(timeout)
         raise TimeoutError
 
-    monkeypatch.setattr(player.asyncio, "wait_for", wait_for)
+    monkeypatch.setattr(asyncio, "wait_for", wait_for)
     return waits
 
 

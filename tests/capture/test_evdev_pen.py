@@ -114,10 +114,12 @@ def rising(touching: np.ndarray[Any, Any]) -> int:
 # --- a device on a pipe ---------------------------------------------------------------------------------------
 
 
-class PipeDevice(evdev.InputDevice):  # type: ignore[type-arg] # its parameter is the type of a path
+class PipeDevice(evdev.InputDevice[str]):
     """Stands for an open device: an Intuos of 200 units/mm that answers ioctls with what the test says."""
 
     __slots__ = ("keys", "pressed", "released", "values", "write_end")
+
+    path: str
 
     def __init__(self, keys: list[int]) -> None:
         self.fd, self.write_end = os.pipe()
@@ -131,7 +133,7 @@ class PipeDevice(evdev.InputDevice):  # type: ignore[type-arg] # its parameter i
         self.values: dict[int, int] = {}
         self.released = 0
 
-    def capabilities(self, verbose: bool = False, absinfo: bool = True) -> dict[int, Any]:  # noqa: FBT001, FBT002, ARG002 - as in the original
+    def capabilities(self, verbose: bool = False, absinfo: bool = True) -> dict[Any, list[Any]]:  # noqa: FBT001, FBT002, ARG002 - as in the original
         ranges = {Axis.X: (44_704, 200), Axis.Y: (27_940, 200), Axis.PRESSURE: (2047, 0)}
         axes = [(int(code), evdev.AbsInfo(0, 0, most, 0, 0, per_mm)) for code, (most, per_mm) in ranges.items()]
         return {evdev.ecodes.EV_KEY: self.keys, evdev.ecodes.EV_ABS: axes}
@@ -196,8 +198,8 @@ class Reader:
         return await asyncio.wait_for(self.task, PATIENCE_S)
 
 
-HOVER = {Key.TOOL_PEN: 1, Key.TOUCH: 0}
-WRITE = {Key.TOOL_PEN: 1, Key.TOUCH: 1, Axis.PRESSURE: 1000}
+HOVER: dict[int, int] = {Key.TOOL_PEN: 1, Key.TOUCH: 0}
+WRITE: dict[int, int] = {Key.TOOL_PEN: 1, Key.TOUCH: 1, Axis.PRESSURE: 1000}
 
 
 async def test_frames_arrive_as_they_are_sent(device: PipeDevice) -> None:
@@ -434,7 +436,7 @@ def test_a_pen_that_somebody_else_has_grabbed_is_an_error_with_a_remedy(
 
     described = evdev_pen.PenDescription(Path(device.path), device.name, None, None)
     monkeypatch.setattr(evdev_pen, "find", lambda _: described)
-    monkeypatch.setattr(evdev_pen.evdev, "InputDevice", lambda *_, **__: device)
+    monkeypatch.setattr(evdev, "InputDevice", lambda *_, **__: device)
     monkeypatch.setattr(PipeDevice, "grab", lambda _: busy())
     with pytest.raises(PenError, match="another program has grabbed it") as caught:
         EvdevPen.open("", grab=True)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 DEFAULT_PATH = Path("/etc/penlatch/penlatch.toml")
 
+LONGEST_IDLE_S = 10.0
+"""Longest pen-up wait that may be configured [s]; no pen rests before it is over."""
+
 SOCKET_PATH_BYTES = 108
 """Size of `sun_path`, its closing NUL included (unix(7)) [bytes]."""
 
@@ -54,7 +57,7 @@ class Pen(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Segment(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[segment]: when a signature ends, and what is no signature at all."""
 
-    idle_s: Seconds = 1.2
+    idle_s: Annotated[float, msgspec.Meta(gt=0, le=LONGEST_IDLE_S)] = 1.2
     min_duration_s: Seconds = 0.25
     max_duration_s: Seconds = 20.0
     min_points: Count = 25

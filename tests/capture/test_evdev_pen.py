@@ -23,7 +23,8 @@ import pytest
 
 from penlatch.capture import evdev_pen, evdev_reader
 from penlatch.capture.evdev_events import EV_SYN, SYN_DROPPED, SYN_REPORT, Axis, Key
-from penlatch.capture.evdev_pen import EVIOCSCLOCKID, RESTING_AFTER_S, SILENCE_S, EvdevPen
+from penlatch.capture.evdev_pen import EVIOCSCLOCKID, SILENCE_S, EvdevPen
+from penlatch.capture.resting import RESTING_AFTER_S
 from penlatch.capture.segmenter import Segmenter, Unusable
 from penlatch.config import Segment
 from penlatch.errors import PenError

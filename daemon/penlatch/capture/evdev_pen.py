@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import logging
-import math
 import struct
 import time
 from dataclasses import replace
@@ -19,6 +18,7 @@ from penlatch.capture.evdev_events import COLUMNS, Axis, EventDecoder, Key, RawF
 from penlatch.capture.evdev_reader import EventReader
 from penlatch.capture.evdev_tablet import Normaliser
 from penlatch.capture.frames import Frames
+from penlatch.capture.resting import Rest
 from penlatch.errors import PenError
 
 if TYPE_CHECKING:
@@ -36,9 +36,6 @@ EVIOCSCLOCKID = 0x400445A0
 """ioctl that chooses the clock of the time stamps: _IOW('E', 0xa0, int)."""
 SILENCE_S = 0.1
 """A pen without proximity that hovers and sends nothing for so long is away, as in hid-uclogic [s]."""
-RESTING_AFTER_S = 2.0
-"""Time without contact after which a pen is taken to hover only [s]; longer than the usual idle time of a signature, so
-that nothing of one waits."""
 
 
 class EvdevPen:
@@ -71,7 +68,7 @@ class EvdevPen:
         state = self._state()
         first = self._normaliser.frames(RawFrames(t=np.zeros(1), values=state[np.newaxis]))
         self._in_contact = bool(first.touching[0])
-        self._last_contact = -math.inf
+        self._rest = Rest()
         self._last: Frames | None = None
         self._reader = EventReader(device.fd, patient=Key.TOUCH in tablet.keys)
         self._decoder = EventDecoder(state, resync=self._resynchronise)
@@ -184,18 +181,16 @@ class EvdevPen:
         """Yield the frames in `data`; without data, that of a hovering pen which left in silence."""
         if not data and self._last is not None:
             self._last = _gone(self._last)
+            self._rest.follow(self._last)
             yield self._last
         for raw in self._decoder.feed(data):
             if self._shift is None:
                 self._shift = time.monotonic() - float(raw.t[-1])
             frames = self._normaliser.frames(replace(raw, t=raw.t + self._shift))
-            contacts = frames.t[frames.touching]
-            if len(contacts):
-                self._last_contact = float(contacts[-1])
+            self._rest.follow(frames)
             self._last = frames
             yield frames
-        if self._last is not None:
-            self._reader.resting = float(self._last.t[-1]) - self._last_contact > RESTING_AFTER_S
+        self._reader.resting = self._rest.resting
 
 
 def _gone(last: Frames) -> Frames:

@@ -157,3 +157,23 @@ def test_the_period_is_known_before_a_pen_that_approaches_has_touched() -> None:
     for when in 7.0 + 0.01 * np.arange(FIRST_LOOK):
         machine.stamp(float(when), 1)
     assert machine.period == pytest.approx(0.01)
+
+
+@given(periods, st.floats(0, 1), st.integers(0, 2**32 - 1))
+@settings(max_examples=30)
+def test_a_pen_that_is_looked_at_now_and_then_keeps_its_rhythm_also_when_it_is_read_at_once_again(
+    period: float, phase: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    sampled = 7.0 + period * np.arange(2000)
+    ready = np.maximum.accumulate(sampled + rng.exponential(0.0003, len(sampled)))
+    looks = ready[199] + np.cumsum(0.08 + rng.exponential(0.002, 60)) + phase * period
+    left = slice(200, int(np.searchsorted(ready, looks[-1], side="right")))
+    arrived = ready.copy()
+    arrived[left] = looks[np.searchsorted(looks, ready[left])]
+    machine = clock()
+    times = stamp_all(machine, sampled, arrived)
+    assert machine.period == pytest.approx(period, rel=0.005)
+    assert np.abs(times - sampled)[100:].max() < 1.5 * period
+    # A signature begins in the last look, or after it.
+    assert np.abs(np.diff(times) - period)[left.stop - 20 :].max() < 0.7 * period

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from penlatch.capture import isdv4, protocol4
+from penlatch.capture import isdv4, packet_clock, protocol4, resting, serial_line
 from penlatch.capture.frames import Frames
 from penlatch.capture.serial_line import Line, SerialPen, open_serial
 from penlatch.errors import PenError
@@ -232,6 +232,60 @@ class TestProtocol4:
         monkeypatch.setattr(protocol4, "ANSWER_LIMIT_S", 0.02)
         with pytest.raises(PenError, match="no Protocol IV tablet answered"):
             await open_serial("protocol4", silent_tty)
+
+
+@pytest.fixture
+def soon_resting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a pen rest while somebody still approaches, who takes 0.3 s for it."""
+    monkeypatch.setattr(resting, "ARRIVED_S", 0.0)
+    monkeypatch.setattr(packet_clock, "FIRST_LOOK", 4)
+
+
+@pytest.mark.usefixtures("hasty", "soon_resting")
+class TestResting:
+    """The pen only hovers."""
+
+    async def test_what_is_written_by_a_pen_that_rested_comes_through_all_the_same(self) -> None:
+        trace = lissajous(lift=slice(25, 35))
+        with Isdv4Tablet() as tablet:
+            pen = await opened(tablet)
+            batches: list[Frames] = []
+            async with asyncio.timeout(PATIENCE_S):
+                collecting = asyncio.create_task(collect(pen, batches))
+                assert await asyncio.to_thread(tablet.play, trace)
+                await eventually(lambda: batches and not batches[-1].near[-1])
+                pen.close()
+                with pytest.raises(PenError):
+                    await collecting
+            frames = joined(batches)
+            assert_same_pen(frames, tablet.motion(trace), x_mm=0.00501, y_mm=0.00501, pressure=0.5 / 1023 + 1e-9)
+            contact = next(index for index, batch in enumerate(batches) if batch.touching.any())
+            assert sum(map(len, batches[:contact])) > contact
+            assert not pen._rest.resting
+
+    async def test_a_pen_that_rests_is_away_as_soon_as_it_is_pulled_out(self) -> None:
+        with Isdv4Tablet() as tablet:
+            pen = await opened(tablet)
+            async with asyncio.timeout(PATIENCE_S):
+                collecting = asyncio.create_task(collect(pen, []))
+                assert await asyncio.to_thread(tablet.play, lissajous(), until_s=-0.05)
+                await eventually(lambda: pen._rest.resting)
+                await asyncio.to_thread(tablet.unplug)
+                with pytest.raises(PenError):
+                    await collecting
+            pen.close()
+
+    async def test_close_ends_its_rest(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(serial_line, "RESTING_POLL_S", 10 * PATIENCE_S)
+        with Isdv4Tablet() as tablet:
+            pen = await opened(tablet)
+            async with asyncio.timeout(PATIENCE_S):
+                collecting = asyncio.create_task(collect(pen, []))
+                assert await asyncio.to_thread(tablet.play, lissajous(), until_s=-0.05)
+                await eventually(lambda: pen._rest.resting and not pen._line._reading)
+                pen.close()
+                with pytest.raises(PenError, match="closed"):
+                    await collecting
 
 
 class TestLosing:

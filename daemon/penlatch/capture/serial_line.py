@@ -15,6 +15,7 @@ import serial
 
 from penlatch.capture import isdv4, protocol4
 from penlatch.capture.packet_clock import PacketClock
+from penlatch.capture.resting import Rest
 from penlatch.errors import PenError
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ READ_SIZE: Final = 4096
 """Most bytes taken in one read: what a tty buffers."""
 BACKLOG: Final = 4096
 """Bytes kept for a consumer that is busy: three seconds of an ISDV4 pen. What comes then stays in the kernel."""
+RESTING_POLL_S: Final = 0.08
+"""How often a pen that only hovers is looked at [s]; a tty buffers a second of the fastest."""
 BITS_PER_BYTE: Final = 10
 """8N1 on the wire: start bit, eight data bits, stop bit."""
 
@@ -57,6 +60,7 @@ class SerialPen:
         """Read `line`, whose bytes `decoder` understands."""
         self._line = line
         self._decoder = decoder
+        self._rest = Rest()
         self._clock = PacketClock(wire_time=decoder.packet_size * BITS_PER_BYTE / line.baud)
 
     @property
@@ -72,13 +76,20 @@ class SerialPen:
     async def batches(self) -> AsyncIterator[Frames]:
         """Yield what arrives, a batch per read, or per pause of a consumer that was busy.
 
+        A pen that only hovers is read now and then, once its period is known, from which the clock tells the
+        times of what waited.
+
         Raises:
             PenError: when the line hangs up or fails, or `close` is called.
         """
         while True:
+            if self._rest.resting and self._clock.period is not None:
+                await self._line.pause(RESTING_POLL_S)
             readings = self._decoder.feed(await self._line.receive())
             if len(readings) or readings.gap:
-                yield readings.at(self._clock.stamp(self._line.arrival, len(readings)))
+                frames = readings.at(self._clock.stamp(self._line.arrival, len(readings)))
+                self._rest.follow(frames)
+                yield frames
 
     def close(self) -> None:
         """Release the line. Safe to call twice; a running `batches` ends with PenError."""
@@ -178,11 +189,20 @@ class Line:
             if self._end:
                 raise self._end
             self._listen()
-            self._waiting = asyncio.get_running_loop().create_future()
-            await self._waiting
+            await self._wait()
         data = bytes(self._arrived[:size])
         del self._arrived[:size]
         return data
+
+    async def pause(self, duration_s: float) -> None:
+        """Leave what comes to the kernel, for so long or until the line is closed."""
+        self._stop_listening()
+        over = asyncio.get_running_loop().call_later(duration_s, self._wake)
+        try:
+            if not self._end:
+                await self._wait()
+        finally:
+            over.cancel()
 
     def close(self) -> None:
         """Close the tty; whoever waits for it gets PenError. Safe to call twice."""
@@ -227,6 +247,10 @@ class Line:
         self._stop_listening()
         self._end = end
         self._wake()
+
+    async def _wait(self) -> None:
+        self._waiting = asyncio.get_running_loop().create_future()
+        await self._waiting
 
     def _wake(self) -> None:
         if self._waiting and not self._waiting.done():

@@ -87,13 +87,14 @@ def sign_at_a_door(
     references = traces["genuine"][:REFERENCES]
     signed = traces["genuine"][GENUINE] + traces["skilled"][FORGERIES]
     sections = {"terminal": {"name": f"door-{name}"}, "mqtt": broker_section(broker, folder / name)}
-    with (
-        Isdv4Tablet() as tablet,
-        Terminal(folder / name, device=f"isdv4:{tablet.path}", sections=sections) as terminal,
-    ):
-        door = Door(terminal, tablet, broker)
-        enrolled = terminal.act("enroll", name, hands=[door.hand(trace) for trace in references])
-        assert enrolled.status == 0, enrolled
-        for trace in signed:
-            door.verify(name, trace)
+    with Isdv4Tablet() as tablet:
+        door = Door(Terminal(folder / name, device=f"isdv4:{tablet.path}", sections=sections), tablet, broker)
+        door.switch_on()
+        try:
+            enrolled = door.terminal.act("enroll", name, hands=[door.hand(trace) for trace in references])
+            assert enrolled.status == 0, enrolled
+            for trace in signed:
+                door.verify(name, trace)
+        finally:
+            door.terminal.close()
     return references, signed

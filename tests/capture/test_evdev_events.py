@@ -5,11 +5,13 @@ from __future__ import annotations
 import struct
 from itertools import pairwise
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from penlatch.capture import evdev_events
 from penlatch.capture.evdev_events import (
     COLUMN,
     COLUMNS,
@@ -137,6 +139,32 @@ def test_any_frames_come_back_however_the_bytes_are_cut(
     t, got = joined([each for chunk in chunks(data, cuts) for each in decoder.feed(chunk)])
     assert t.tolist() == [second for second, _, _ in frames]
     assert got.tolist() == expected
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    data=st.one_of(
+        st.binary(max_size=600),
+        st.lists(
+            st.one_of(
+                st.sampled_from([REPORT, REPORT, DROPPED]), st.builds(event_of, st.sampled_from(COLUMNS), values), noise
+            ),
+            max_size=60,
+        ).map(raw_events),
+    ),
+    cuts=st.lists(st.integers(0, 10**6), max_size=6),
+    asked=st.booleans(),
+)
+def test_few_events_and_many_are_decoded_alike(data: bytes, cuts: list[int], *, asked: bool) -> None:
+    ways = []
+    for few in (0, 10**6):
+        with mock.patch.object(evdev_events, "FEW_EVENTS", few):
+            decoder = EventDecoder(resync=answering({Axis.X: 5, Key.TOUCH: 1}) if asked else None)
+            ways.append([decoder.feed(chunk) for chunk in chunks(data, cuts)])
+    in_bulk, one_by_one = (
+        [[(each.t.tolist(), each.values.tolist(), each.gap) for each in decoded] for decoded in way] for way in ways
+    )
+    assert in_bulk == one_by_one
 
 
 # --- lost events ----------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""EventDecoder: raw `struct input_event` bytes of the kernel to pen frames, in bulk, without an object per event.
+"""EventDecoder: raw `struct input_event` bytes of the kernel to pen frames, many of them without an object per event.
 
 The layout is that of `linux/input.h`: a `struct timeval` of two longs, then type and code (16 bits each) and value
 (32 bits), in native byte order. Where a long has 64 bits that makes 24 bytes. A 32-bit process gets 16 bytes whatever
@@ -8,6 +8,7 @@ the size of its `time_t`, for the kernel then calls the two words `__sec` and `_
 from __future__ import annotations
 
 import struct
+from array import array
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _LONG = f"u{struct.calcsize('@l')}"
 INPUT_EVENT = np.dtype([("sec", _LONG), ("usec", _LONG), ("type", "u2"), ("code", "u2"), ("value", "i4")])
 """One event as the kernel hands it to this process."""
+_EVENT = struct.Struct("@LLHHi")
+"""The same for one event after the other."""
 
 EV_SYN, EV_KEY, EV_ABS = 0x00, 0x01, 0x03
 SYN_REPORT, SYN_DROPPED = 0, 3
@@ -29,6 +32,9 @@ EV_MAX, KEY_MAX = 0x1F, 0x2FF
 """Largest type, and largest code of any type."""
 _TYPE_BITS = 5
 """Bits of a type. A code needs ten, so that both fit into one 16-bit kind."""
+
+FEW_EVENTS = 160
+"""Up to so many, a plain loop is faster than numpy, which takes as long for one event as for these."""
 
 
 class Axis(IntEnum):
@@ -78,6 +84,7 @@ def _columns_by_kind() -> NDArray[np.int8]:
 
 
 _COLUMN_OF = _columns_by_kind()
+_COLUMN_OF_ONE = {int(kind): int(_COLUMN_OF[kind]) for kind in np.flatnonzero(_COLUMN_OF >= 0)}
 _REPORT, _DROPPED = _kind(EV_SYN, SYN_REPORT), _kind(EV_SYN, SYN_DROPPED)
 
 
@@ -119,6 +126,10 @@ class EventDecoder:
         Usually that is one item; a loss of events splits it, so that `gap` stands exactly where it happened.
         """
         data = self._tail + data
+        if len(data) <= FEW_EVENTS * INPUT_EVENT.itemsize and not self._dropping:
+            few = self._one_by_one(data)
+            if few is not None:
+                return few
         whole = len(data) // INPUT_EVENT.itemsize
         events = np.frombuffer(data, dtype=INPUT_EVENT, count=whole)
         frames: list[RawFrames] = []
@@ -138,6 +149,27 @@ class EventDecoder:
             events = events[drops[0] + 1 :]
         self._tail = data[(whole - rest) * INPUT_EVENT.itemsize :]
         return frames
+
+    def _one_by_one(self, data: bytes) -> list[RawFrames] | None:
+        """Do the same without numpy; None, and nothing done, where events were lost."""
+        state, rows, times, end = array("i", self._state.tobytes()), array("i"), [], 0
+        whole = len(data) - len(data) % INPUT_EVENT.itemsize
+        for index, (sec, usec, event_type, code, value) in enumerate(_EVENT.iter_unpack(memoryview(data)[:whole])):
+            kind = (code << _TYPE_BITS | event_type) & 0xFFFF
+            if kind in _COLUMN_OF_ONE:
+                state[_COLUMN_OF_ONE[kind]] = value
+            elif kind == _REPORT:
+                times.append(sec + usec * 1e-6)
+                rows.extend(state)
+                end = index + 1
+            elif kind == _DROPPED:
+                return None
+        self._tail = data[end * INPUT_EVENT.itemsize :]
+        if not times:
+            return []
+        values = np.frombuffer(rows, dtype=np.int32).reshape(-1, len(COLUMNS))
+        self._state = values[-1]
+        return [RawFrames(t=np.array(times), values=values)]
 
     def _decode(
         self, events: NDArray[np.void], kinds: NDArray[np.uint16], reports: NDArray[np.intp], frames: list[RawFrames]

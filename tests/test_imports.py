@@ -42,7 +42,7 @@ MAY_KNOW: dict[str, set[str]] = {
 }
 """What each part of the package may import of the others. Every part may import itself and `penlatch.__version__`."""
 
-PART_OF_SERVICE = {"service", "actions", "judge", "worker", "remote"}
+PART_OF_SERVICE = {"service", "actions", "judge", "worker", "remote", "monitors", "references"}
 """Modules at the top of the package that make up the daemon's state machine together."""
 
 RUNTIMES = {"tflite_runtime", "ai_edge_litert"}

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from penlatch.capture.segmenter import Signature
 from penlatch.errors import PenlatchError, RequestError
-from penlatch.judge import Asked, References, refusal
+from penlatch.judge import Asked, refusal
 from penlatch.messages import Action, Armed, Decision, Enrollment, Event, Reason, Verdict
+from penlatch.monitors import Monitors
+from penlatch.references import References
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -33,8 +35,6 @@ log = logging.getLogger(__name__)
 
 OVERTIME_LOOK_S = 0.05
 """How often an action whose time is over looks whether the person has finished signing [s]."""
-MONITOR_BACKLOG = 256
-"""Events kept for a monitor that does not read; one that falls further behind is dropped."""
 
 
 @dataclass(slots=True)
@@ -72,7 +72,7 @@ class Actions:
         self._claimed = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._monitors: set[asyncio.Queue[Event | None]] = set()
+        self._monitors = Monitors()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -140,15 +140,9 @@ class Actions:
         await self._idle.wait()
         return action
 
-    async def monitor(self) -> AsyncGenerator[Event, None]:
-        """Tell every event of every action until closed, or until the listener falls too far behind."""
-        queue: asyncio.Queue[Event | None] = asyncio.Queue(MONITOR_BACKLOG)
-        self._monitors.add(queue)
-        try:
-            while (event := await queue.get()) is not None:
-                yield event
-        finally:
-            self._monitors.discard(queue)
+    def monitor(self) -> AsyncGenerator[Event, None]:
+        """Tell every event of every action; see `Monitors.listen`."""
+        return self._monitors.listen()
 
     async def stand_by(self) -> None:
         """Identify whoever signs while nothing else is asked (`mode = "always"`), until cancelled."""
@@ -175,8 +169,7 @@ class Actions:
             self._run.cancelled.set()
         while self._tasks:
             await asyncio.wait(set(self._tasks))
-        for queue in self._monitors:
-            self._hang_up(queue)
+        self._monitors.close()
 
     # -- the life of one action ----------------------------------------------------------------------------------
 
@@ -357,19 +350,7 @@ class Actions:
             log.info("decision %d: %s %s: %s (%s)", event.seq, event.action, event.user, event.verdict, event.reason)
             self._decided(event)
         run.told.put_nowait(event)
-        for queue in tuple(self._monitors):
-            try:
-                queue.put_nowait(event)
-            except asyncio.QueueFull:
-                log.warning("a monitor does not read and is dropped")
-                self._monitors.discard(queue)
-                self._hang_up(queue)
-
-    @staticmethod
-    def _hang_up(queue: asyncio.Queue[Event | None]) -> None:
-        while queue.full():
-            queue.get_nowait()
-        queue.put_nowait(None)
+        self._monitors.tell(event)
 
     async def _require(self, user: str) -> None:
         if not await self._call(self._judge.is_enrolled, user):

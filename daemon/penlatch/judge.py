@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penlatch.config import Config
+    from penlatch.references import References
     from penlatch.verify.verifier import Analysis, Judgement
 
     _Judging = Callable[[Verifier], tuple[str | None, Judgement | None]]
@@ -40,23 +41,6 @@ class Asked:
     action: Action
     user: str | None
     transaction: str | None = None
-
-
-@dataclass(slots=True)
-class Reference:
-    """A signature accepted as a reference of an enrolment that is still going on."""
-
-    trace: Trace
-    analysis: Analysis
-
-
-@dataclass(slots=True)
-class References:
-    """The references of an enrolment that is still going on."""
-
-    accepted: list[Reference] = field(default_factory=list)
-    refused: Reference | None = None
-    """The last one that disagreed."""
 
 
 class Judge:
@@ -252,31 +236,8 @@ class Judge:
         log.info("deleted %s", user)
 
     def add_reference(self, references: References, trace: Trace) -> Reason | None:
-        """Take `trace` as the next reference, or say why not.
-
-        Where the second and the third signature agree with each other but not with the first, the first is the
-        one that is dropped.
-
-        Returns:
-            None when it was accepted, else the reason of the retry.
-        """
-        verifier = self._need_verifier()
-        try:
-            candidate = Reference(trace, verifier.analyse(trace))
-        except TraceError:
-            return Reason.TOO_LITTLE_INK
-        accepted = references.accepted
-        if not accepted or verifier.agrees([r.analysis for r in accepted], candidate.analysis):
-            accepted.append(candidate)
-            references.refused = None
-            return None
-        odd = references.refused
-        if len(accepted) == 1 and odd and verifier.agrees([odd.analysis], candidate.analysis):
-            accepted[:] = [odd, candidate]
-            references.refused = None
-            return None
-        references.refused = candidate
-        return Reason.DISAGREES
+        """Take `trace` as the next reference, or say why not; see `References.add`."""
+        return references.add(trace, self._need_verifier())
 
     def enroll(self, user: str, references: References) -> Reason | None:
         """Make the template of `user` from complete references and store both.

@@ -90,20 +90,14 @@ RequestErrorCode = Literal[
 ]
 
 
-class Decision(Message, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="decision"):
-    """One judged signature, or one retry or error on the way: a fact, committed before it is told.
-
-    `(terminal, seq)` is unique for ever and has no gaps; consumers deduplicate on it.
-    """
+class DecisionDraft(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A decision before the store has given it its number."""
 
     terminal: TerminalName
-    seq: int
-    """Counts decisions of this terminal from 1."""
-    boot: int
-    """Counts starts of the daemon from 1."""
     time: str
     """When it was decided, RFC 3339 in UTC with milliseconds."""
     action: Action
+    """`verify` or `identify`."""
     user: str | None
     """Who was asked for, or who was identified; None where nobody was."""
     verdict: Verdict
@@ -122,30 +116,24 @@ class Decision(Message, frozen=True, kw_only=True, forbid_unknown_fields=True, t
     """From the end of the pen-up wait to the decision [ms]."""
     transaction: str | None = None
     """What the asker gave to recognise the answer."""
-    historical: bool = False
-    """True when published later than `mqtt.historical_after_s`: nothing may open on it."""
-
-
-class DecisionDraft(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A decision before the store gave it its number: every field of `Decision` but `seq`, `boot` and `historical`."""
-
-    terminal: TerminalName
-    time: str
-    action: Action
-    user: str | None
-    verdict: Verdict
-    done: bool
-    reason: Reason
-    probability: Probability | None = None
-    threshold: Probability | None = None
-    attempt: int = 1
-    pen: str | None = None
-    latency_ms: float | None = None
-    transaction: str | None = None
 
     def numbered(self, *, seq: int, boot: int) -> Decision:
         """Return the decision this draft becomes under the number `seq`."""
         return Decision(seq=seq, boot=boot, **msgspec.structs.asdict(self))
+
+
+class Decision(DecisionDraft, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="decision"):
+    """One judged signature, or one retry or error on the way: a fact, committed before it is told.
+
+    `(terminal, seq)` is unique for ever and has no gaps; consumers deduplicate on it.
+    """
+
+    seq: int
+    """Counts decisions of this terminal from 1."""
+    boot: int
+    """Counts starts of the daemon from 1."""
+    historical: bool = False
+    """True when published later than `mqtt.historical_after_s`: nothing may open on it."""
 
 
 class Armed(Message, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="armed"):

@@ -21,7 +21,6 @@ MAY_KNOW: dict[str, set[str]] = {
     "messages": set(),
     "ink": {"errors"},
     "config": {"errors", "messages"},
-    "notify": set(),
     # from the pen to a probability
     "capture": LEAVES,
     "signal": LEAVES,
@@ -34,16 +33,13 @@ MAY_KNOW: dict[str, set[str]] = {
     "sim": LEAVES | {"capture"},
     "sim.demo": LEAVES | {"sim", "report", "control", "cli"},
     # the daemon, which wires them
-    "service": LEAVES | {"notify", "capture", "signal", "verify", "store", "report", "control"},
+    "service": LEAVES | {"capture", "signal", "verify", "store", "report", "control"},
     # on top
     "cli": LEAVES | {"capture", "verify", "store", "report", "control", "service"},
     "__main__": {"cli"},
     "__init__": set(),
 }
 """What each part of the package may import of the others. Every part may import itself and `penlatch.__version__`."""
-
-PART_OF_SERVICE = {"service", "actions", "judge", "worker", "remote", "monitors", "references"}
-"""Modules at the top of the package that make up the daemon's state machine together."""
 
 RUNTIMES = {"tflite_runtime", "ai_edge_litert"}
 """The inference runtime under its two names, which only `verify/runtime.py` may import, by name."""
@@ -98,8 +94,7 @@ def part_named(module: str) -> str:
     """Return the part a module belongs to, by its dotted name below `penlatch`."""
     if module.startswith("sim.demo"):
         return "sim.demo"
-    first = module.partition(".")[0]
-    return "service" if first in PART_OF_SERVICE else first
+    return module.partition(".")[0]
 
 
 def top(found: Import) -> str:

@@ -11,8 +11,8 @@ import numpy as np
 
 from penlatch import config
 from penlatch.control.client import Client
-from penlatch.judge import Judge
-from penlatch.references import References
+from penlatch.service.judge import Judge
+from penlatch.service.references import References
 from support.broker import TERMINAL
 from support.waiting import PATIENCE_S
 

@@ -113,13 +113,13 @@ def test_user_folders_and_service_are_in_place(root: Path) -> None:
 def test_a_second_run_mends_the_program_and_keeps_the_configuration(root: Path) -> None:
     config = root / "etc/penlatch/penlatch.toml"
     config.write_text('[terminal]\nname = "door-7"\n')
-    (module,) = root.glob("opt/penlatch/lib/python3*/site-packages/penlatch/service.py")
+    (module,) = root.glob("opt/penlatch/lib/python3*/site-packages/penlatch/service/daemon.py")
     module.write_text("raise SystemExit\n")
     result = install("--root", str(root))
     assert result.returncode == 0, result.stderr
     assert f"{config} is kept" in result.stderr
     assert config.read_text() == '[terminal]\nname = "door-7"\n'
-    assert module.read_text() == (ROOT / "daemon/penlatch/service.py").read_text()
+    assert module.read_text() == (ROOT / "daemon/penlatch/service/daemon.py").read_text()
 
 
 def test_removing_it_keeps_what_people_entrusted_to_it(root: Path, tmp_path: Path) -> None:

@@ -32,6 +32,6 @@ def run(ctx: click.Context, config_path: Path | None) -> None:
     # Imported here: they bring numpy and the inference runtime, which `--help` does not need.
     import asyncio  # noqa: PLC0415
 
-    from penlatch import service  # noqa: PLC0415
+    from penlatch.service.daemon import run as run_daemon  # noqa: PLC0415
 
-    ctx.exit(asyncio.run(service.run(config)))
+    ctx.exit(asyncio.run(run_daemon(config)))

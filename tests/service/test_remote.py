@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from penlatch import remote
 from penlatch.errors import RequestError
 from penlatch.messages import Decision, Enrollment, Health, Reason, Request, Response, Verdict
+from penlatch.service import remote
 from support.scripted import ScriptedVerbs, a_decision, armed
 from support.waiting import PATIENCE_S, eventually
 

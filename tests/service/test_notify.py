@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from penlatch.notify import Notifier
+from penlatch.service.notify import Notifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

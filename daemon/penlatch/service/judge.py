@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penlatch.config import Config
-    from penlatch.references import References
+    from penlatch.service.references import References
     from penlatch.verify.verifier import Analysis, Judgement
 
     _Judging = Callable[[Verifier], tuple[str | None, Judgement | None]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from penlatch.messages import Action, Armed
-from penlatch.monitors import BACKLOG, Monitors
+from penlatch.service.monitors import BACKLOG, Monitors
 
 
 def event(attempt: int) -> Armed:

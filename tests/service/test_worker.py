@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from penlatch.errors import StoreError
-from penlatch.worker import Worker
+from penlatch.service.worker import Worker
 from support.waiting import PATIENCE_S, eventually
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from penlatch.actions import Actions
 from penlatch.config import parse
 from penlatch.errors import ModelError, RequestError, StoreError
-from penlatch.judge import Judge
 from penlatch.messages import Action, Armed, Decision, Enrollment, Reason, Verdict
+from penlatch.service.actions import Actions
+from penlatch.service.judge import Judge
+from penlatch.service.worker import Worker
 from penlatch.sim.writer import Writer
-from penlatch.worker import Worker
 from support.pens import VirtualListener
 from support.waiting import eventually
 

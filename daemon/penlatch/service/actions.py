@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from penlatch.capture.segmenter import Signature
 from penlatch.errors import PenlatchError, RequestError
-from penlatch.judge import Asked, refusal
 from penlatch.messages import Action, Armed, Decision, Enrollment, Event, Reason, Verdict
-from penlatch.monitors import Monitors
-from penlatch.references import References
+from penlatch.service.judge import Asked, refusal
+from penlatch.service.monitors import Monitors
+from penlatch.service.references import References
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from penlatch.capture.listener import Listener
     from penlatch.capture.segmenter import Capture
     from penlatch.config import Config
-    from penlatch.judge import Judge
-    from penlatch.worker import Worker
+    from penlatch.service.judge import Judge
+    from penlatch.service.worker import Worker
 
 T = TypeVar("T")
 

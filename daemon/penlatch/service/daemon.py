@@ -9,16 +9,17 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from penlatch import __version__, remote
-from penlatch.actions import Actions
+from penlatch import __version__
 from penlatch.capture.listener import Listener
 from penlatch.control.server import VarlinkServer
 from penlatch.errors import PenlatchError
-from penlatch.judge import Judge, refusal, utc_now
 from penlatch.messages import Decision, Health, Info, Part, Request, Response, User, Verb
-from penlatch.notify import Notifier
 from penlatch.report.publisher import Publisher
-from penlatch.worker import Worker
+from penlatch.service import remote
+from penlatch.service.actions import Actions
+from penlatch.service.judge import Judge, refusal, utc_now
+from penlatch.service.notify import Notifier
+from penlatch.service.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator

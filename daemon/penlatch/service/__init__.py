@@ -1,0 +1,1 @@
+"""The daemon: one state machine that wires pen, models, database, broker and local socket together."""

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from penlatch.cli import main
 from penlatch.config import Control
 from penlatch.control.server import VarlinkServer
-from support.scripted import ScriptedVerbs
+from support.verbs import ScriptedVerbs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

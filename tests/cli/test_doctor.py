@@ -15,17 +15,18 @@ from penlatch.cli.checks import broker as broker_check
 from penlatch.cli.checks import daemon, database, host, models, pen
 from penlatch.config import Config, Mqtt, Pen, Store, Verify
 from penlatch.errors import RequestError
-from penlatch.messages import Action, Health, Part
+from penlatch.messages import Health, Part
 from penlatch.sim.tablet import Isdv4Tablet
 from penlatch.store.store import Store as OpenStore
 from penlatch.store.vault import Vault
 from support.broker import TERMINAL
+from support.examples import health
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from support.broker import Mosquitto
-    from support.scripted import ScriptedVerbs
+    from support.verbs import ScriptedVerbs
 
 SHOWN = {
     "LoadState": "loaded",
@@ -34,24 +35,6 @@ SHOWN = {
     "UnitFileState": "enabled",
     "NRestarts": "0",
 }
-
-
-def health(**parts: Part) -> Health:
-    well = Part(ok=True)
-    return Health(
-        ok=all(part.ok for part in parts.values()),
-        time="2026-01-02T03:04:05.678Z",
-        action=Action.IDLE,
-        pen=parts.get("pen", well),
-        models=parts.get("models", well),
-        store=parts.get("store", well),
-        outbox=parts.get("outbox", well),
-        broker=parts.get("broker", well),
-        users=0,
-        decisions=0,
-        outbox_depth=0,
-        uptime_s=1.0,
-    )
 
 
 def made(path: Path) -> Path:
@@ -155,7 +138,7 @@ def test_a_damaged_database_fails(tmp_path: Path) -> None:
 
 
 def test_a_running_daemon_is_believed_about_its_database(tmp_path: Path) -> None:
-    told = health(store=Part(ok=False, detail="there is no room to write"))
+    told = health(ok=False, store=Part(ok=False, detail="there is no room to write"))
     finding = database.usable(Store(path=tmp_path / "absent" / "penlatch.db"), told)
     assert (finding.state, finding.detail) == ("fail", "there is no room to write")
 

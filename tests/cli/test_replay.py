@@ -82,9 +82,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def replay(folder: Path, *names: str, references: int = 5, more: tuple[str, ...] = ()) -> Result:
+def replay(folder: Path, *names: str | Path, references: int = 5, more: tuple[str, ...] = ()) -> Result:
     given = [argument for number in range(1, references + 1) for argument in ("--reference", f"{folder}/r{number}.txt")]
-    return CliRunner().invoke(main, ["replay", *(f"{folder}/{name}" for name in names), *given, *more])
+    return CliRunner().invoke(main, ["replay", *(str(folder / name) for name in names), *given, *more])
 
 
 def test_genuine_signatures_match_and_the_status_is_0(folder: Path) -> None:
@@ -133,8 +133,7 @@ def test_a_reference_unlike_the_others_is_named(folder: Path) -> None:
 
 def test_a_damaged_file_is_one_sentence_and_status_3(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "damaged.txt").write_text("2\n1 2 3\n")
-    given = [argument for number in range(1, 4) for argument in ("--reference", f"{folder}/r{number}.txt")]
-    result = CliRunner().invoke(main, ["replay", str(tmp_path / "damaged.txt"), *given])
+    result = replay(folder, tmp_path / "damaged.txt")
     assert result.exit_code == 3
     assert "damaged.txt" in result.stderr
     assert "Traceback" not in result.output
@@ -142,16 +141,14 @@ def test_a_damaged_file_is_one_sentence_and_status_3(folder: Path, tmp_path: Pat
 
 def test_a_file_of_an_unknown_kind_says_which_are_known(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "signature.doc").write_text("")
-    given = [argument for number in range(1, 4) for argument in ("--reference", f"{folder}/r{number}.txt")]
-    result = CliRunner().invoke(main, ["replay", str(tmp_path / "signature.doc"), *given])
+    result = replay(folder, tmp_path / "signature.doc")
     assert result.exit_code == 3
     assert ".inkml" in result.stderr
 
 
 def test_inkml_is_judged_likewise(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "query.inkml").write_text(write_inkml(Writer(1).genuine(np.random.default_rng(9))))
-    given = [argument for number in range(1, 6) for argument in ("--reference", f"{folder}/r{number}.txt")]
-    result = CliRunner().invoke(main, ["replay", str(tmp_path / "query.inkml"), *given])
+    result = replay(folder, tmp_path / "query.inkml")
     assert result.exit_code == 0, result.output
 
 
@@ -160,13 +157,12 @@ def test_every_signature_of_a_recorded_device_is_judged_and_a_scribble_is_none(f
     writer, stranger = Writer(1), Writer(2)
     (tmp_path / "pen.events").write_text(as_evemu([writer.genuine(rng), stranger.genuine(rng), writer.scribble(rng)]))
     (tmp_path / "pen.desc").write_text(DESCRIPTION)
-    given = [argument for number in range(1, 6) for argument in ("--reference", f"{folder}/r{number}.txt")]
-    result = CliRunner().invoke(main, ["replay", str(tmp_path / "pen.events"), *given, "--json"])
+    result = replay(folder, tmp_path / "pen.events", more=("--json",))
     told = [json.loads(line) for line in result.stdout.splitlines()]
     assert [(found["signature"], found["verdict"]) for found in told] == [(1, "match"), (2, "no_match"), (3, "retry")]
     assert told[2]["probability"] is None
     assert result.exit_code == 3
-    text = CliRunner().invoke(main, ["replay", str(tmp_path / "pen.events"), *given]).stdout
+    text = replay(folder, tmp_path / "pen.events").stdout
     assert "pen.events, signature 3: cannot be used: " in text
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from penlatch.cli.sentences import SENTENCES, log_line, tell
-from penlatch.messages import Action, Armed, Decision, Enrollment, Reason, Verdict
+from penlatch.messages import Action, Enrollment, Reason, Verdict
+from support.examples import armed, decision, unjudged
 
 RETRIES = {
     Reason.TOO_SHORT,
@@ -17,23 +18,6 @@ RETRIES = {
     Reason.PEN_LOST,
     Reason.DISAGREES,
 }
-
-
-def decision(**changed: object) -> Decision:
-    fields: dict[str, object] = {
-        "terminal": "door",
-        "seq": 7,
-        "boot": 1,
-        "time": "2026-01-02T03:04:05.678Z",
-        "action": Action.VERIFY,
-        "user": "alice",
-        "verdict": Verdict.MATCH,
-        "done": True,
-        "reason": Reason.AGREES,
-        "probability": 0.9312,
-        "threshold": 0.5,
-    }
-    return Decision(**fields | changed)  # type: ignore[arg-type]  # fields of a message, changed by name
 
 
 def test_every_reason_has_a_sentence() -> None:
@@ -54,9 +38,8 @@ def test_every_retry_says_what_to_do(reason: Reason) -> None:
 
 
 def test_what_is_awaited_is_said_with_the_attempt_and_the_time_left() -> None:
-    armed = Armed(action=Action.VERIFY, user="alice", attempt=2, timeout_s=17.6)
-    assert tell(armed) == "Sign now, alice (attempt 2, 18 s left)…"
-    assert tell(Armed(action=Action.IDENTIFY, user=None, attempt=1, timeout_s=30)) == "Sign now (attempt 1, 30 s left)…"
+    assert tell(armed(2, timeout_s=17.6)) == "Sign now, alice (attempt 2, 18 s left)…"
+    assert tell(armed(user=None, action=Action.IDENTIFY)) == "Sign now (attempt 1, 30 s left)…"
 
 
 def test_a_match_names_the_person_the_probability_and_the_threshold() -> None:
@@ -72,12 +55,12 @@ def test_no_match_names_what_differs_most() -> None:
 
 
 def test_a_retry_says_why_and_what_to_do() -> None:
-    text = tell(decision(verdict=Verdict.RETRY, done=False, reason=Reason.TOO_SMALL, probability=None))
+    text = tell(unjudged(Verdict.RETRY, Reason.TOO_SMALL))
     assert text == "Attempt 1 cannot be used: it was too small. Sign larger, as you would on paper."
 
 
 def test_an_error_is_never_told_as_a_judgement() -> None:
-    text = tell(decision(verdict=Verdict.ERROR, reason=Reason.TIMEOUT, probability=None))
+    text = tell(unjudged(Verdict.ERROR, Reason.TIMEOUT))
     assert text.startswith("error: nobody signed in time.")
     assert "match" not in text
 
@@ -95,16 +78,16 @@ def test_a_failed_enrolment_says_that_nobody_was_enrolled() -> None:
 
 
 def test_the_log_line_has_the_number_the_time_and_marks_what_is_historical() -> None:
-    line = log_line(decision(historical=True))
-    assert line.startswith("#7 2026-01-02T03:04:05.678Z verify: match alice")
+    line = log_line(decision(7, historical=True))
+    assert line.startswith("#7 2026-01-02T03:04:07.678Z verify: match alice")
     assert line.endswith("[historical]")
 
 
 def test_the_log_line_names_who_was_asked_also_when_nothing_was_judged() -> None:
-    line = log_line(decision(verdict=Verdict.ERROR, reason=Reason.TIMEOUT, probability=None))
+    line = log_line(unjudged(Verdict.ERROR, Reason.TIMEOUT))
     assert line.endswith("verify alice: error, nobody signed in time")
 
 
 def test_the_log_line_of_a_retry_gives_no_advice_to_who_only_reads_it() -> None:
-    line = log_line(decision(verdict=Verdict.RETRY, done=False, reason=Reason.TOO_SMALL, probability=None))
+    line = log_line(unjudged(Verdict.RETRY, Reason.TOO_SMALL))
     assert line.endswith("verify alice: retry, it was too small")

@@ -14,13 +14,14 @@ from click.testing import CliRunner, Result
 from penlatch.cli import main
 from penlatch.errors import RequestError
 from penlatch.messages import Action, Enrollment, Reason, Verdict
-from support.scripted import ScriptedVerbs, a_decision, armed
+from support.examples import armed, decision, unjudged
+from support.verbs import ScriptedVerbs
 
 Invoke = Callable[..., Result]
 
 
 def test_a_match_is_status_0_and_the_result_alone_is_on_stdout(penlatch: Invoke, verbs: ScriptedVerbs) -> None:
-    verbs.script = [armed(), a_decision()]
+    verbs.script = [armed(), decision()]
     result = penlatch("verify", "alice")
     assert result.exit_code == 0
     assert result.stdout.startswith("match alice, probability 0.931")
@@ -29,7 +30,7 @@ def test_a_match_is_status_0_and_the_result_alone_is_on_stdout(penlatch: Invoke,
 
 
 def test_no_match_is_status_1(penlatch: Invoke, verbs: ScriptedVerbs) -> None:
-    verbs.script = [armed(), a_decision(verdict=Verdict.NO_MATCH, reason=Reason.SHAPE, probability=0.02)]
+    verbs.script = [armed(), decision(verdict=Verdict.NO_MATCH, reason=Reason.SHAPE, probability=0.02)]
     result = penlatch("verify", "alice")
     assert result.exit_code == 1
     assert result.stdout.startswith("no match alice")
@@ -40,14 +41,13 @@ def test_no_match_is_status_1(penlatch: Invoke, verbs: ScriptedVerbs) -> None:
     [Reason.TIMEOUT, Reason.CANCELLED, Reason.TOO_MANY_RETRIES, Reason.NO_PEN, Reason.MODEL, Reason.INTERNAL],
 )
 def test_an_action_without_a_judgement_is_status_3(penlatch: Invoke, verbs: ScriptedVerbs, reason: Reason) -> None:
-    verbs.script = [a_decision(verdict=Verdict.ERROR, reason=reason, probability=None)]
+    verbs.script = [unjudged(Verdict.ERROR, reason)]
     assert penlatch("verify", "alice").exit_code == 3
     assert penlatch("identify").exit_code == 3
 
 
 def test_a_retry_is_told_with_what_to_do_and_does_not_end_it(penlatch: Invoke, verbs: ScriptedVerbs) -> None:
-    retry = a_decision(verdict=Verdict.RETRY, done=False, reason=Reason.TOO_SHORT, probability=None)
-    verbs.script = [armed(), retry, armed(2), a_decision(2, attempt=2)]
+    verbs.script = [armed(), unjudged(Verdict.RETRY, Reason.TOO_SHORT), armed(2), decision(2, attempt=2)]
     result = penlatch("verify", "alice")
     assert result.exit_code == 0
     assert "Attempt 1 cannot be used: it was over too soon" in result.stderr
@@ -55,7 +55,7 @@ def test_a_retry_is_told_with_what_to_do_and_does_not_end_it(penlatch: Invoke, v
 
 
 def test_json_is_one_object_per_line_for_every_event(penlatch: Invoke, verbs: ScriptedVerbs) -> None:
-    verbs.script = [armed(), a_decision(verdict=Verdict.NO_MATCH, reason=Reason.SPEED)]
+    verbs.script = [armed(), decision(verdict=Verdict.NO_MATCH, reason=Reason.SPEED)]
     result = penlatch("verify", "alice", "--json")
     assert result.exit_code == 1
     told = [json.loads(line) for line in result.stdout.splitlines()]
@@ -67,7 +67,7 @@ def test_json_is_one_object_per_line_for_every_event(penlatch: Invoke, verbs: Sc
 def test_identify_names_who_it_was(penlatch: Invoke, verbs: ScriptedVerbs) -> None:
     verbs.script = [
         armed(user=None, action=Action.IDENTIFY),
-        a_decision(action=Action.IDENTIFY, user="bob"),
+        decision(action=Action.IDENTIFY, user="bob"),
     ]
     result = penlatch("identify")
     assert result.exit_code == 0
@@ -76,7 +76,7 @@ def test_identify_names_who_it_was(penlatch: Invoke, verbs: ScriptedVerbs) -> No
 
 
 def test_what_is_asked_reaches_the_terminal(penlatch: Invoke, verbs: ScriptedVerbs) -> None:
-    verbs.script = [a_decision()]
+    verbs.script = [decision()]
     penlatch("verify", "alice", "--transaction", "t-1")
     penlatch("identify", "--transaction", "t-2")
     penlatch("enroll", "carol", "--references", "7", "--transaction", "t-3")
@@ -134,7 +134,7 @@ def test_events_that_end_without_a_result_are_no_success(penlatch: Invoke, verbs
 
 
 def test_cancel_says_what_was_cancelled(penlatch: Invoke, verbs: ScriptedVerbs) -> None:
-    verbs.script = [None]
+    verbs.under_way = Action.VERIFY
     result = penlatch("cancel")
     assert (result.exit_code, result.stdout) == (0, "verify was cancelled.\n")
     assert json.loads(penlatch("cancel", "--json").stdout) == {"kind": "cancelled", "action": "verify"}
@@ -160,7 +160,7 @@ def test_ctrl_c_cancels_on_the_daemon_and_is_status_130(socket: Path, verbs: Scr
     out, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert (out, err) == ("", "Interrupted.\n")
-    assert verbs.cancelled.wait(20)
+    assert verbs.given_up.wait(20)
 
 
 def test_a_daemon_that_is_not_running_is_one_sentence_and_status_3(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_socket_left_by_a_dead_daemon_is_told_the_same_way(tmp_path: Path) -> 
 
 
 def test_the_socket_is_found_through_the_configuration(tmp_path: Path, socket: Path, verbs: ScriptedVerbs) -> None:
-    verbs.script = [a_decision()]
+    verbs.script = [decision()]
     config = tmp_path / "penlatch.toml"
     config.write_text(f'[control]\nsocket = "{socket}"\n')
     assert CliRunner().invoke(main, ["verify", "alice", "--config", str(config)]).exit_code == 0

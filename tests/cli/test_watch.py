@@ -8,17 +8,18 @@ from click.testing import Result
 
 from penlatch.cli.watch import MOST_DECISIONS, duration
 from penlatch.control import methods
-from penlatch.messages import Action, Reason, Verdict
-from support.scripted import ScriptedVerbs, a_decision, armed
+from penlatch.messages import Action, Part, Reason, Verdict
+from support.examples import armed, decision, health
+from support.verbs import ScriptedVerbs
 
 Invoke = Callable[..., Result]
 
 
 def numbers(result: Result) -> list[int]:
     """Return the numbers of the decisions in JSON output; what follows them says that the daemon has stopped."""
-    *decisions, end = (json.loads(line) for line in result.stdout.splitlines())
+    *taken, end = (json.loads(line) for line in result.stdout.splitlines())
     assert end["code"] == "unavailable"
-    return [decision["seq"] for decision in decisions]
+    return [one["seq"] for one in taken]
 
 
 def test_users_are_listed(penlatch: Invoke) -> None:
@@ -33,7 +34,7 @@ def test_users_as_json_are_one_per_line(penlatch: Invoke) -> None:
 
 
 def test_no_users_is_said(penlatch: Invoke, verbs: ScriptedVerbs) -> None:
-    verbs.people = []
+    verbs.people.clear()
     result = penlatch("user", "list")
     assert (result.exit_code, result.stdout) == (0, "")
     assert "penlatch enroll" in result.stderr
@@ -55,32 +56,32 @@ def test_an_unknown_user_is_status_3(penlatch: Invoke) -> None:
 def test_deleting_asks_first(penlatch: Invoke, verbs: ScriptedVerbs) -> None:
     result = penlatch("user", "delete", "alice", input="n\n")
     assert result.exit_code == 3
-    assert [person.name for person in verbs.people] == ["alice", "bob"]
+    assert list(verbs.people) == ["alice", "bob"]
     result = penlatch("user", "delete", "alice", input="y\n")
     assert result.exit_code == 0
-    assert [person.name for person in verbs.people] == ["bob"]
+    assert list(verbs.people) == ["bob"]
 
 
 def test_deleting_with_yes_does_not_ask(penlatch: Invoke, verbs: ScriptedVerbs) -> None:
     assert json.loads(penlatch("user", "delete", "bob", "--yes", "--json").stdout) == {"kind": "deleted", "user": "bob"}
-    assert [person.name for person in verbs.people] == ["alice"]
+    assert list(verbs.people) == ["alice"]
 
 
 def test_decisions_are_shown_oldest_first(penlatch: Invoke, verbs: ScriptedVerbs) -> None:
-    verbs.journal = [a_decision(seq) for seq in range(1, 31)]
+    verbs.journal = [decision(seq) for seq in range(1, 31)]
     lines = penlatch("decisions", "--limit", "3").stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["#28", "#29", "#30"]
 
 
 def test_decisions_of_one_person(penlatch: Invoke, verbs: ScriptedVerbs) -> None:
-    verbs.journal = [a_decision(1), a_decision(2, user="bob"), a_decision(3)]
+    verbs.journal = [decision(1), decision(2, user="bob"), decision(3)]
     lines = penlatch("decisions", "--user", "bob", "--json").stdout.splitlines()
     assert [json.loads(line)["seq"] for line in lines] == [2]
 
 
 def test_following_shows_each_decision_once_and_none_is_missed(penlatch: Invoke, verbs: ScriptedVerbs) -> None:
     # The list was made before #2 and #3; monitoring began after #3; #4 is the first that it tells.
-    verbs.journal = [a_decision(1), a_decision(2), a_decision(3), a_decision(4)]
+    verbs.journal = [decision(1), decision(2), decision(3), decision(4)]
     listed = verbs.journal[:1]
     complete, first = verbs.decisions, True
 
@@ -92,19 +93,19 @@ def test_following_shows_each_decision_once_and_none_is_missed(penlatch: Invoke,
         return list(await complete(limit=limit, user=user))
 
     verbs.decisions = racing  # type: ignore[method-assign, assignment]  # the race is staged
-    verbs.script = [armed(), a_decision(4), a_decision(5)]
-    verbs.journal.append(a_decision(5))
+    verbs.script = [armed(), decision(4), decision(5)]
+    verbs.journal.append(decision(5))
     assert numbers(penlatch("decisions", "--follow", "--json")) == [1, 2, 3, 4, 5]
 
 
 def test_following_one_person_leaves_the_others_out(penlatch: Invoke, verbs: ScriptedVerbs) -> None:
-    verbs.journal = [a_decision(1, user="bob")]
-    verbs.script = [a_decision(2), a_decision(3, user="bob")]
+    verbs.journal = [decision(1, user="bob")]
+    verbs.script = [decision(2), decision(3, user="bob")]
     assert numbers(penlatch("decisions", "--follow", "--user", "bob", "--json")) == [1, 3]
 
 
 def test_monitor_shows_everything_as_it_happens(penlatch: Invoke, verbs: ScriptedVerbs) -> None:
-    late = a_decision(2, verdict=Verdict.NO_MATCH, reason=Reason.RHYTHM, historical=True)
+    late = decision(2, verdict=Verdict.NO_MATCH, reason=Reason.RHYTHM, historical=True)
     verbs.script = [armed(), late]
     lines = penlatch("monitor").stdout.splitlines()
     assert lines[0] == "verify for alice: waits for attempt 1"
@@ -133,7 +134,7 @@ def test_a_healthy_terminal_is_status_0(penlatch: Invoke) -> None:
 
 
 def test_a_fault_is_named_and_status_1(penlatch: Invoke, verbs: ScriptedVerbs) -> None:
-    verbs.healthy = False
+    verbs.health = health(ok=False, pen=Part(ok=False, detail="no tablet answers"))
     result = penlatch("status")
     assert result.exit_code == 1
     assert "FAULT  no tablet answers" in result.stdout

@@ -10,7 +10,9 @@ import pytest
 
 from penlatch.config import Control
 from penlatch.control.server import VarlinkServer
-from support.verbs import ScriptedTerminal
+from penlatch.messages import Part, Reason, Verdict
+from support.examples import armed, decision, health, unjudged
+from support.verbs import ScriptedVerbs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -25,12 +27,17 @@ def socket_path() -> Iterator[Path]:
 
 
 @pytest.fixture
-async def terminal() -> ScriptedTerminal:
-    return ScriptedTerminal()
+def terminal() -> ScriptedVerbs:
+    """Return a terminal without a broker, at which alice signs too briefly, then well; three decisions came before."""
+    terminal = ScriptedVerbs()
+    terminal.script = [armed(), unjudged(Verdict.RETRY, Reason.TOO_SHORT), armed(2), decision(2)]
+    terminal.journal = [decision(1), decision(2), decision(3)]
+    terminal.health = health(broker=Part(ok=False, detail="gone"))
+    return terminal
 
 
 @pytest.fixture
-async def server(socket_path: Path, terminal: ScriptedTerminal) -> AsyncIterator[VarlinkServer]:
+async def server(socket_path: Path, terminal: ScriptedVerbs) -> AsyncIterator[VarlinkServer]:
     server = VarlinkServer(Control(socket=socket_path), terminal)
     await server.start()
     yield server

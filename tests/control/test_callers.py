@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from multiprocessing.queues import SimpleQueue
     from pathlib import Path
 
-    from support.verbs import ScriptedTerminal
+    from support.verbs import ScriptedVerbs
 
 NOBODY = pwd.getpwnam("nobody")
 NOGROUP = grp.getgrgid(NOBODY.pw_gid).gr_name
@@ -111,7 +111,7 @@ async def test_who_gets_to_the_socket_all_the_same_is_refused_by_name(socket_pat
 
 
 @as_root
-async def test_who_is_in_an_allowed_group_is_served(socket_path: Path, terminal: ScriptedTerminal) -> None:
+async def test_who_is_in_an_allowed_group_is_served(socket_path: Path, terminal: ScriptedVerbs) -> None:
     server = VarlinkServer(Control(socket=socket_path, allow_groups=(NOGROUP,)), terminal)
     await server.start()
     socket_path.chmod(0o666)

@@ -12,9 +12,8 @@ import pytest
 from penlatch.control import client as client_module
 from penlatch.control.client import Client
 from penlatch.errors import RequestError
-from penlatch.messages import Action, Armed, Decision, Enrollment, Reason
-from support.outboxes import decision
-from support.verbs import HEALTH, INFO
+from penlatch.messages import Action, Armed, Decision, Enrollment, Reason, Verdict
+from support.examples import INFO, armed, decision, unjudged
 from support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -22,33 +21,40 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penlatch.control.server import VarlinkServer
-    from support.verbs import ScriptedTerminal
+    from penlatch.messages import RequestErrorCode
+    from support.verbs import ScriptedVerbs
 
 
-async def test_single_answers(socket_path: Path, server: VarlinkServer, terminal: ScriptedTerminal) -> None:
+async def test_single_answers(socket_path: Path, server: VarlinkServer, terminal: ScriptedVerbs) -> None:
     assert server
     client = Client(socket_path)
-    assert await asyncio.to_thread(client.status) == HEALTH
+    assert await asyncio.to_thread(client.status) == terminal.health
     assert await asyncio.to_thread(client.info) == INFO
-    assert [user.name for user in await asyncio.to_thread(client.list_users)] == ["anna"]
-    taken = await asyncio.to_thread(lambda: client.decisions(limit=1, user="anna"))
+    assert [user.name for user in await asyncio.to_thread(client.list_users)] == ["alice", "bob"]
+    taken = await asyncio.to_thread(lambda: client.decisions(limit=1, user="alice"))
     assert [one.seq for one in taken] == [3]
-    assert terminal.asked == [("decisions", 1, "anna")]
-    await asyncio.to_thread(client.delete_user, "anna")
-    assert terminal.people == {}
+    assert terminal.asked == [("decisions", 1, "alice")]
+    await asyncio.to_thread(client.delete_user, "alice")
+    assert list(terminal.people) == ["bob"]
 
 
-async def test_events_come_as_messages(socket_path: Path, server: VarlinkServer) -> None:
+async def test_events_come_as_messages(socket_path: Path, server: VarlinkServer, terminal: ScriptedVerbs) -> None:
     assert server
     with Client(socket_path) as client:
-        verified = await asyncio.to_thread(lambda: list(client.verify("anna", transaction="t")))
-        enrolled = await asyncio.to_thread(lambda: list(client.enroll("bob", references=4)))
-    assert [type(event) for event in verified] == [Armed, Decision, Armed, Decision]
-    assert [event.stage for event in enrolled if isinstance(event, Enrollment)] == [1, 2, 3, 4]
+        verified = await asyncio.to_thread(lambda: list(client.verify("alice", transaction="t")))
+        assert verified == terminal.script
+        terminal.script = [
+            Enrollment(user="carol", outcome="accepted", done=False, reason=None, stage=1, stages=4),
+            Enrollment(user="carol", outcome="error", done=True, reason=Reason.TIMEOUT, stage=1, stages=4),
+        ]
+        enrolled = await asyncio.to_thread(lambda: list(client.enroll("carol", references=4)))
+        assert enrolled == terminal.script
+    assert terminal.asked == [("verify", "alice", "t"), ("enroll", "carol", 4, None)]
 
 
-async def test_closing_early_cancels(socket_path: Path, server: VarlinkServer, terminal: ScriptedTerminal) -> None:
+async def test_closing_early_cancels(socket_path: Path, server: VarlinkServer, terminal: ScriptedVerbs) -> None:
     assert server
+    terminal.script = [armed(), None]
     events = Client(socket_path).identify()
     assert isinstance(await asyncio.to_thread(next, events), Armed)
     await eventually(terminal.waiting.is_set)
@@ -57,9 +63,10 @@ async def test_closing_early_cancels(socket_path: Path, server: VarlinkServer, t
 
 
 async def test_cancel_ends_an_action_from_outside(
-    socket_path: Path, server: VarlinkServer, terminal: ScriptedTerminal
+    socket_path: Path, server: VarlinkServer, terminal: ScriptedVerbs
 ) -> None:
     assert server
+    terminal.script = [armed(), None, unjudged(Verdict.ERROR, Reason.CANCELLED)]
     identifying = asyncio.create_task(asyncio.to_thread(lambda: list(Client(socket_path).identify())))
     await eventually(terminal.waiting.is_set)
     assert await asyncio.to_thread(Client(socket_path).cancel) is Action.IDENTIFY
@@ -68,8 +75,8 @@ async def test_cancel_ends_an_action_from_outside(
     assert last.reason is Reason.CANCELLED
 
 
-async def test_monitor_tells_what_happens(socket_path: Path, server: VarlinkServer, terminal: ScriptedTerminal) -> None:
-    terminal.events.put_nowait(decision(9))
+async def test_monitor_tells_what_happens(socket_path: Path, server: VarlinkServer, terminal: ScriptedVerbs) -> None:
+    terminal.script = [decision(9), None]
     events = Client(socket_path).monitor()
     event = await asyncio.to_thread(next, events)
     assert isinstance(event, Decision)
@@ -82,16 +89,38 @@ async def test_monitor_tells_what_happens(socket_path: Path, server: VarlinkServ
 
 
 @pytest.mark.parametrize(
+    ("ask", "code"),
+    [
+        (lambda client: list(client.verify("eve")), "unknown_user"),
+        (lambda client: list(client.identify()), "busy"),
+        (lambda client: list(client.enroll("alice")), "already_enrolled"),
+        (lambda client: list(client.monitor()), "unavailable"),
+    ],
+)
+async def test_refusals_arrive_as_they_were_raised(
+    socket_path: Path,
+    server: VarlinkServer,
+    terminal: ScriptedVerbs,
+    ask: Callable[[Client], object],
+    code: RequestErrorCode,
+) -> None:
+    assert server
+    terminal.script = [RequestError(code=code, problem="that cannot be done now")]
+    with pytest.raises(RequestError) as caught:
+        await asyncio.to_thread(ask, Client(socket_path))
+    assert (caught.value.code, caught.value.problem) == (code, "that cannot be done now")
+
+
+@pytest.mark.parametrize(
     ("ask", "code", "told"),
     [
-        (lambda client: list(client.verify("eve")), "unknown_user", "nobody is enrolled as eve"),
-        (lambda client: list(client.enroll("anna")), "already_enrolled", "anna is enrolled"),
         (lambda client: client.cancel(), "nothing_to_cancel", "idle"),
+        (lambda client: client.delete_user("eve"), "unknown_user", "eve"),
         (lambda client: list(client.verify("../x")), "bad_request", "user"),
         (lambda client: client.decisions(limit="x"), "bad_request", "limit"),
     ],
 )
-async def test_refusals_arrive_as_they_were_raised(
+async def test_what_cannot_be_asked_is_refused(
     socket_path: Path, server: VarlinkServer, ask: Callable[[Client], object], code: str, told: str
 ) -> None:
     assert server

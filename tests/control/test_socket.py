@@ -18,7 +18,7 @@ from penlatch.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from support.verbs import ScriptedTerminal
+    from support.verbs import ScriptedVerbs
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def own_group(monkeypatch: pytest.MonkeyPatch) -> int:
     return group.gr_gid
 
 
-async def test_owner_and_group_may_open_it(socket_path: Path, terminal: ScriptedTerminal, own_group: int) -> None:
+async def test_owner_and_group_may_open_it(socket_path: Path, terminal: ScriptedVerbs, own_group: int) -> None:
     server = VarlinkServer(Control(socket=socket_path), terminal)
     await server.start()
     status = socket_path.stat()
@@ -38,7 +38,7 @@ async def test_owner_and_group_may_open_it(socket_path: Path, terminal: Scripted
     await server.stop()
 
 
-async def test_it_is_gone_after_a_stop(socket_path: Path, terminal: ScriptedTerminal) -> None:
+async def test_it_is_gone_after_a_stop(socket_path: Path, terminal: ScriptedVerbs) -> None:
     server = VarlinkServer(Control(socket=socket_path), terminal)
     await server.start()
     await server.stop()
@@ -46,7 +46,7 @@ async def test_it_is_gone_after_a_stop(socket_path: Path, terminal: ScriptedTerm
     assert not socket_path.exists()
 
 
-async def test_one_that_a_killed_daemon_left_is_replaced(socket_path: Path, terminal: ScriptedTerminal) -> None:
+async def test_one_that_a_killed_daemon_left_is_replaced(socket_path: Path, terminal: ScriptedVerbs) -> None:
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(socket_path))
         left.listen()
@@ -55,7 +55,7 @@ async def test_one_that_a_killed_daemon_left_is_replaced(socket_path: Path, term
     await server.stop()
 
 
-async def test_a_running_daemon_keeps_its_own(socket_path: Path, terminal: ScriptedTerminal) -> None:
+async def test_a_running_daemon_keeps_its_own(socket_path: Path, terminal: ScriptedVerbs) -> None:
     first, second = (VarlinkServer(Control(socket=socket_path), terminal) for _ in range(2))
     await first.start()
     with pytest.raises(ConfigError, match="another daemon listens there") as caught:
@@ -66,7 +66,7 @@ async def test_a_running_daemon_keeps_its_own(socket_path: Path, terminal: Scrip
     await first.stop()
 
 
-async def test_the_socket_of_a_successor_is_left_alone(socket_path: Path, terminal: ScriptedTerminal) -> None:
+async def test_the_socket_of_a_successor_is_left_alone(socket_path: Path, terminal: ScriptedVerbs) -> None:
     first = VarlinkServer(Control(socket=socket_path), terminal)
     await first.start()
     socket_path.unlink()
@@ -77,13 +77,13 @@ async def test_the_socket_of_a_successor_is_left_alone(socket_path: Path, termin
     await second.stop()
 
 
-async def test_a_file_is_never_overwritten(socket_path: Path, terminal: ScriptedTerminal) -> None:
+async def test_a_file_is_never_overwritten(socket_path: Path, terminal: ScriptedVerbs) -> None:
     socket_path.write_text("precious")
     with pytest.raises(ConfigError, match="no socket"):
         await VarlinkServer(Control(socket=socket_path), terminal).start()
     assert socket_path.read_text() == "precious"
 
 
-async def test_a_missing_folder_is_told(socket_path: Path, terminal: ScriptedTerminal) -> None:
+async def test_a_missing_folder_is_told(socket_path: Path, terminal: ScriptedVerbs) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         await VarlinkServer(Control(socket=socket_path.parent / "nowhere" / "x.sock"), terminal).start()

@@ -12,15 +12,15 @@ import varlink
 from penlatch import messages
 from penlatch.control import interface
 from penlatch.control.methods import METHODS
-from support.outboxes import decision
-from support.verbs import HEALTH, INFO
+from penlatch.errors import RequestError
+from support.examples import ALICE, BOB, INFO, armed, decision, unjudged
 from support.waiting import PATIENCE_S, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from support.verbs import ScriptedTerminal
+    from support.verbs import ScriptedVerbs
 
 pytestmark = pytest.mark.usefixtures("server")
 
@@ -80,55 +80,59 @@ def test_every_error_code_is_described() -> None:
     assert {interface.error_code(name) for name in errors} == set(get_args(messages.RequestErrorCode))
 
 
-async def test_verify_with_more_tells_every_event(socket_path: Path, terminal: ScriptedTerminal) -> None:
-    replies = await calling(socket_path, lambda door: list(door.Verify("anna", "t1", _more=True)))
+async def test_verify_with_more_tells_every_event(socket_path: Path, terminal: ScriptedVerbs) -> None:
+    terminal.script = [armed(transaction="t1"), *terminal.script[1:]]
+    replies = await calling(socket_path, lambda door: list(door.Verify("alice", "t1", _more=True)))
     assert [next(iter(reply)) for reply in replies] == ["armed", "decision", "armed", "decision"]
     assert [reply["decision"]["verdict"] for reply in replies if "decision" in reply] == ["retry", "match"]
     assert replies[0]["armed"]["transaction"] == "t1"
-    assert terminal.asked == [("verify", "anna", "t1")]
+    assert terminal.asked == [("verify", "alice", "t1")]
 
 
 async def test_verify_without_more_returns_the_last_event_alone(socket_path: Path) -> None:
-    reply = await calling(socket_path, lambda door: door.Verify(user="anna"))
+    reply = await calling(socket_path, lambda door: door.Verify(user="alice"))
     assert set(reply) == {"decision"}
-    assert (reply["decision"]["seq"], reply["decision"]["probability"]) == (2, 0.875)
+    assert (reply["decision"]["seq"], reply["decision"]["probability"]) == (2, 0.9312)
 
 
-async def test_enroll_takes_as_many_references_as_asked(socket_path: Path, terminal: ScriptedTerminal) -> None:
-    replies = await calling(socket_path, lambda door: list(door.Enroll("bob", 3, _more=True)))
-    assert [reply["enrollment"]["outcome"] for reply in replies] == ["accepted", "accepted", "enrolled"]
-    assert terminal.asked == [("enroll", "bob", 3, None)]
-
-
-async def test_what_is_asked_at_once_is_answered_at_once(socket_path: Path, terminal: ScriptedTerminal) -> None:
-    assert (await calling(socket_path, lambda door: door.ListUsers()))["users"] == [
-        {"name": "anna", "references": 5, "enrolled": "2026-01-01T00:00:00Z", "template_version": "1"}
+async def test_enroll_takes_as_many_references_as_asked(socket_path: Path, terminal: ScriptedVerbs) -> None:
+    terminal.script = [
+        messages.Enrollment(user="carol", outcome="accepted", done=False, reason=None, stage=1, stages=3),
+        messages.Enrollment(user="carol", outcome="accepted", done=False, reason=None, stage=2, stages=3),
+        messages.Enrollment(user="carol", outcome="enrolled", done=True, reason=None, stage=3, stages=3),
     ]
+    replies = await calling(socket_path, lambda door: list(door.Enroll("carol", 3, _more=True)))
+    assert [reply["enrollment"]["outcome"] for reply in replies] == ["accepted", "accepted", "enrolled"]
+    assert terminal.asked == [("enroll", "carol", 3, None)]
+
+
+async def test_what_is_asked_at_once_is_answered_at_once(socket_path: Path, terminal: ScriptedVerbs) -> None:
+    users = (await calling(socket_path, lambda door: door.ListUsers()))["users"]
+    assert msgspec.convert(users, list[messages.User]) == [ALICE, BOB]
     health = (await calling(socket_path, lambda door: door.Status()))["health"]
-    assert msgspec.convert(health, messages.Health) == HEALTH
+    assert msgspec.convert(health, messages.Health) == terminal.health
     info = await calling(socket_path, lambda door: door.Info())
     assert msgspec.convert(info, messages.Info) == INFO
-    decisions = (await calling(socket_path, lambda door: door.Decisions(limit=2, user="anna")))["decisions"]
+    decisions = (await calling(socket_path, lambda door: door.Decisions(limit=2, user="alice")))["decisions"]
     assert [taken["seq"] for taken in decisions] == [3, 2]
     await calling(socket_path, lambda door: door.Decisions())
-    assert terminal.asked == [("decisions", 2, "anna"), ("decisions", 20, None)]
-    assert await calling(socket_path, lambda door: door.DeleteUser("anna")) == {}
-    assert terminal.people == {}
+    assert terminal.asked == [("decisions", 2, "alice"), ("decisions", 20, None)]
+    assert await calling(socket_path, lambda door: door.DeleteUser("alice")) == {}
+    assert list(terminal.people) == ["bob"]
 
 
-async def test_cancel_names_the_action_it_ended(socket_path: Path, terminal: ScriptedTerminal) -> None:
+async def test_cancel_names_the_action_it_ended(socket_path: Path, terminal: ScriptedVerbs) -> None:
+    terminal.script = [armed(), None, unjudged(messages.Verdict.ERROR, messages.Reason.CANCELLED)]
     identifying = asyncio.create_task(calling(socket_path, lambda door: list(door.Identify(_more=True))))
-    async with asyncio.timeout(PATIENCE_S):
-        await terminal.waiting.wait()
+    await eventually(terminal.waiting.is_set)
     assert await calling(socket_path, lambda door: door.Cancel()) == {"action": "identify"}
-    armed, ended = await identifying
-    assert set(armed) == {"armed"}
+    waits, ended = await identifying
+    assert set(waits) == {"armed"}
     assert (ended["decision"]["verdict"], ended["decision"]["reason"]) == ("error", "cancelled")
 
 
-async def test_monitor_tells_events_until_the_client_hangs_up(socket_path: Path, terminal: ScriptedTerminal) -> None:
-    for seq in (1, 2):
-        terminal.events.put_nowait(decision(seq))
+async def test_monitor_tells_events_until_the_client_hangs_up(socket_path: Path, terminal: ScriptedVerbs) -> None:
+    terminal.script = [decision(1), decision(2), None]
 
     def two(door: Any) -> list[Any]:
         replies = door.Monitor(_more=True)
@@ -141,42 +145,59 @@ async def test_monitor_tells_events_until_the_client_hangs_up(socket_path: Path,
 
 @pytest.mark.parametrize("method", ["Identify", "Monitor"])
 async def test_a_client_that_vanishes_cancels_its_action(
-    socket_path: Path, terminal: ScriptedTerminal, method: str
+    socket_path: Path, terminal: ScriptedVerbs, method: str
 ) -> None:
-    terminal.events.put_nowait(decision(1))
+    terminal.script = [armed(), None]
     await calling(socket_path, lambda door: next(getattr(door, method)(_more=True)))
     await eventually(terminal.given_up.is_set)
 
 
 @pytest.mark.parametrize(
-    ("call", "error", "parameters"),
+    ("call", "code", "error"),
     [
-        (lambda door: door.Verify("eve"), "UnknownUser", {"problem": "nobody is enrolled as eve"}),
-        (lambda door: list(door.Verify("eve", _more=True)), "UnknownUser", {"problem": "nobody is enrolled as eve"}),
-        (lambda door: door.Enroll("anna"), "AlreadyEnrolled", {"problem": "anna is enrolled"}),
-        (lambda door: door.DeleteUser("eve"), "UnknownUser", {"problem": "nobody is enrolled as eve"}),
-        (lambda door: door.Cancel(), "NothingToCancel", {"problem": "the terminal is idle"}),
+        (lambda door: door.Verify("eve"), "unknown_user", "UnknownUser"),
+        (lambda door: list(door.Verify("eve", _more=True)), "unknown_user", "UnknownUser"),
+        (lambda door: door.Enroll("alice"), "already_enrolled", "AlreadyEnrolled"),
+        (lambda door: door.Identify(), "busy", "Busy"),
+    ],
+)
+async def test_what_an_action_refuses_is_an_error_of_ours(
+    socket_path: Path,
+    terminal: ScriptedVerbs,
+    call: Callable[[Any], Any],
+    code: messages.RequestErrorCode,
+    error: str,
+) -> None:
+    terminal.script = [RequestError(code=code, problem="that cannot be done now")]
+    assert await refusal(socket_path, call) == (f"org.penlatch.{error}", {"problem": "that cannot be done now"})
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "problem"),
+    [
+        (lambda door: door.DeleteUser("eve"), "UnknownUser", "eve is not enrolled"),
+        (lambda door: door.Cancel(), "NothingToCancel", "the terminal is idle"),
     ],
 )
 async def test_what_the_terminal_refuses_is_an_error_of_ours(
-    socket_path: Path, call: Callable[[Any], Any], error: str, parameters: dict[str, str]
+    socket_path: Path, call: Callable[[Any], Any], error: str, problem: str
 ) -> None:
-    assert await refusal(socket_path, call) == (f"org.penlatch.{error}", parameters)
+    assert await refusal(socket_path, call) == (f"org.penlatch.{error}", {"problem": problem})
 
 
 @pytest.mark.parametrize(
     ("call", "told"),
     [
         (lambda door: door.Verify("../../etc"), "`user`"),
-        (lambda door: door.Verify("anna", "t" * 129), "`transaction`"),
-        (lambda door: door.Enroll("bob", 2), "`references`"),
-        (lambda door: door.Enroll("bob", 13), "`references`"),
+        (lambda door: door.Verify("alice", "t" * 129), "`transaction`"),
+        (lambda door: door.Enroll("carol", 2), "`references`"),
+        (lambda door: door.Enroll("carol", 13), "`references`"),
         (lambda door: door.Decisions(0), "`limit`"),
         (lambda door: door.Decisions(10**9), "`limit`"),
     ],
 )
 async def test_an_impossible_value_is_named(
-    socket_path: Path, terminal: ScriptedTerminal, call: Callable[[Any], Any], told: str
+    socket_path: Path, terminal: ScriptedVerbs, call: Callable[[Any], Any], told: str
 ) -> None:
     error, parameters = await refusal(socket_path, call)
     assert error == "org.penlatch.BadRequest"

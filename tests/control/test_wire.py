@@ -7,6 +7,7 @@ import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from penlatch.control import conversation
 from penlatch.control import server as server_module
 from penlatch.control.conversation import PIPELINED
 from penlatch.control.wire import LARGEST_CALL, Call, Reply
-from support.outboxes import decision
+from support.examples import BOB, armed, decision
 from support.waiting import PATIENCE_S, eventually
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penlatch.control.server import VarlinkServer
-    from support.verbs import ScriptedTerminal
+    from support.verbs import ScriptedVerbs
 
 pytestmark = pytest.mark.usefixtures("server")
 
@@ -63,14 +64,14 @@ async def test_a_call_may_come_one_byte_at_a_time(socket_path: Path) -> None:
             writer.write(bytes([byte]))
             await writer.drain()
         reply = json.loads((await reader.readuntil(b"\0"))[:-1])
-    assert [user["name"] for user in reply["parameters"]["users"]] == ["anna"]
+    assert [user["name"] for user in reply["parameters"]["users"]] == ["alice", "bob"]
 
 
-async def test_oneway_is_done_and_not_answered(socket_path: Path, terminal: ScriptedTerminal) -> None:
-    oneway = call("org.penlatch.DeleteUser", parameters={"user": "anna"}, oneway=True)
+async def test_oneway_is_done_and_not_answered(socket_path: Path, terminal: ScriptedVerbs) -> None:
+    oneway = call("org.penlatch.DeleteUser", parameters={"user": "alice"}, oneway=True)
     replies = await exchange(socket_path, oneway + call("org.penlatch.ListUsers"))
-    assert replies == [{"parameters": {"users": []}}]
-    assert terminal.people == {}
+    assert replies == [{"parameters": {"users": [msgspec.to_builtins(BOB)]}}]
+    assert list(terminal.people) == ["bob"]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,8 @@ async def test_what_is_no_call_ends_the_conversation_after_what_came_before(sock
     assert await exchange(socket_path, call("org.penlatch.Info")), "others are still served"
 
 
-async def test_a_client_may_not_send_calls_without_end_ahead(socket_path: Path, terminal: ScriptedTerminal) -> None:
+async def test_a_client_may_not_send_calls_without_end_ahead(socket_path: Path, terminal: ScriptedVerbs) -> None:
+    terminal.script = [armed(), None]
     async with connected(socket_path) as (reader, writer):
         writer.write(call("org.penlatch.Identify", more=True))
         await reader.readuntil(b"\0")
@@ -131,14 +133,13 @@ async def test_a_client_may_not_send_calls_without_end_ahead(socket_path: Path, 
 
 
 async def test_a_client_that_does_not_read_is_dropped(
-    socket_path: Path, terminal: ScriptedTerminal, monkeypatch: pytest.MonkeyPatch
+    socket_path: Path, terminal: ScriptedVerbs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conversation, "SEND_TIMEOUT_S", 0.1)
+    terminal.script = [*map(decision, range(20_000)), None]
     async with connected(socket_path) as (reader, writer):
         reader._transport.pause_reading()  # type: ignore[attr-defined] # asyncio has no public way to stop reading
         writer.write(call("org.penlatch.Monitor", more=True))
-        for seq in range(20_000):
-            terminal.events.put_nowait(decision(seq))
         await eventually(terminal.given_up.is_set)
 
 
@@ -152,12 +153,13 @@ async def test_only_so_many_clients_are_served_at_a_time(socket_path: Path, monk
 
 
 async def test_a_stop_cancels_actions_and_hangs_up(
-    socket_path: Path, terminal: ScriptedTerminal, server: VarlinkServer
+    socket_path: Path, terminal: ScriptedVerbs, server: VarlinkServer
 ) -> None:
+    terminal.script = [armed(), None]
     async with connected(socket_path) as (reader, writer):
         writer.write(call("org.penlatch.Identify", more=True))
         await reader.readuntil(b"\0")
-        await terminal.waiting.wait()
+        await eventually(terminal.waiting.is_set)
         await server.stop()
         assert terminal.given_up.is_set()
         assert await reader.read() == b""
@@ -165,7 +167,7 @@ async def test_a_stop_cancels_actions_and_hangs_up(
 
 
 async def test_a_fault_of_the_terminal_is_told_without_its_text(
-    socket_path: Path, terminal: ScriptedTerminal, monkeypatch: pytest.MonkeyPatch
+    socket_path: Path, terminal: ScriptedVerbs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail() -> None:
         raise ZeroDivisionError("coordinates 12 34")

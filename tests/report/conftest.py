@@ -11,7 +11,8 @@ from penlatch.config import Mqtt
 from penlatch.messages import Response
 from penlatch.report.publisher import Publisher
 from support.broker import TERMINAL
-from support.outboxes import BOOT, MemoryOutbox
+from support.examples import BOOT
+from support.outboxes import MemoryOutbox
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

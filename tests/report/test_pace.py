@@ -14,7 +14,8 @@ from paho.mqtt.enums import MQTTProtocolVersion as Version
 from penlatch.report.backoff import FIRST_S, LONGEST_S, Backoff
 from penlatch.report.negotiation import CLOSES, Negotiation
 from penlatch.report.outbox import is_historical
-from support.outboxes import BOOT, decision
+from support.examples import BOOT
+from support.outboxes import recent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,7 +105,7 @@ def test_a_broker_that_is_awake_and_silent_again_keeps_3_1_1(says: Callable[[Neg
 @given(st.floats(min_value=-1e6, max_value=1e6, allow_nan=False))
 def test_a_decision_is_historical_when_its_time_is_not_now(age_s: float) -> None:
     now = datetime.now(UTC)
-    taken = decision(1, age_s=0)
+    taken = recent(1, age_s=0)
     time = datetime.fromisoformat(taken.time)
     late = is_historical(taken, boot=BOOT, now=time + timedelta(seconds=age_s), after_s=10)
     assert late == (abs(timedelta(seconds=age_s).total_seconds()) > 10)
@@ -113,6 +114,6 @@ def test_a_decision_is_historical_when_its_time_is_not_now(age_s: float) -> None
 
 @pytest.mark.parametrize("time", ["", "yesterday", "2026-01-01T00:00:00"])
 def test_a_decision_without_a_proper_time_is_historical(time: str) -> None:
-    nowhen = decision(1)
+    nowhen = recent(1)
 
     assert is_historical(msgspec.structs.replace(nowhen, time=time), boot=BOOT, now=datetime.now(UTC), after_s=10)

@@ -5,47 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from penlatch.messages import Action, Health, Info, Part
+from penlatch.messages import Part
 from support.broker import Observer
-from support.outboxes import BOOT, MemoryOutbox, decision
+from support.examples import BOOT, INFO, health
+from support.outboxes import MemoryOutbox, recent
+from support.publishers import online
 from support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from penlatch.report.publisher import Publisher
     from support.broker import Mosquitto
     from support.fixtures import Launch
-
-FINE = Part(ok=True)
-
-
-def info() -> Info:
-    return Info(
-        terminal="door",
-        version="1",
-        mode="on-demand",
-        threshold=0.5,
-        models="abc",
-        runtime="none",
-        requests=("verify",),
-        boot=BOOT,
-    )
-
-
-def health(decisions: int = 0) -> Health:
-    return Health(
-        ok=True,
-        time="2026-01-01T00:00:00.000Z",
-        action=Action.IDLE,
-        pen=FINE,
-        models=FINE,
-        store=FINE,
-        outbox=FINE,
-        broker=FINE,
-        users=0,
-        decisions=decisions,
-        outbox_depth=0,
-        uptime_s=1.0,
-    )
 
 
 async def test_birth_says_online_and_counts_connections(broker: Mosquitto, launch: Launch) -> None:
@@ -59,9 +29,7 @@ async def test_birth_says_online_and_counts_connections(broker: Mosquitto, launc
 
 async def test_a_clean_stop_says_offline_and_leaves_the_will_unsaid(broker: Mosquitto, launch: Launch) -> None:
     publisher = launch(broker.port)
-    async with Observer(broker.port) as observer:
-        await publisher.start()
-        await observer.next("penlatch/door/state")
+    async with online(publisher, broker.port) as observer:
         await publisher.stop()
         assert not publisher.connected
         await observer.next("penlatch/door/state", after=1)
@@ -71,9 +39,9 @@ async def test_a_clean_stop_says_offline_and_leaves_the_will_unsaid(broker: Mosq
 
 
 async def test_who_comes_later_finds_state_info_and_health_but_no_decision(broker: Mosquitto, launch: Launch) -> None:
-    outbox = MemoryOutbox(decision(1))
+    outbox = MemoryOutbox(recent(1))
     publisher = launch(broker.port, outbox=outbox)
-    publisher.publish_info(info())
+    publisher.publish_info(INFO)
     publisher.publish_health(health())
     async with Observer(broker.port) as early:
         await publisher.start()
@@ -91,10 +59,8 @@ async def test_who_comes_later_finds_state_info_and_health_but_no_decision(broke
 async def test_a_decision_is_published_as_it_was_committed(broker: Mosquitto, launch: Launch) -> None:
     outbox = MemoryOutbox()
     publisher = launch(broker.port, outbox=outbox)
-    async with Observer(broker.port) as observer:
-        await publisher.start()
-        await observer.next("penlatch/door/state")
-        committed = decision(1)
+    async with online(publisher, broker.port) as observer:
+        committed = recent(1)
         outbox.add(committed)
         publisher.wake()
         seen = (await observer.next("penlatch/door/decision")).body
@@ -105,11 +71,11 @@ async def test_a_decision_is_published_as_it_was_committed(broker: Mosquitto, la
         "boot": BOOT,
         "time": committed.time,
         "action": "verify",
-        "user": "anna",
+        "user": "alice",
         "verdict": "match",
         "done": True,
         "reason": "agrees",
-        "probability": 0.875,
+        "probability": 0.9312,
         "threshold": 0.5,
         "attempt": 1,
         "pen": None,
@@ -120,7 +86,7 @@ async def test_a_decision_is_published_as_it_was_committed(broker: Mosquitto, la
 
 
 async def test_a_decision_leaves_the_outbox_when_the_broker_has_it(broker: Mosquitto, launch: Launch) -> None:
-    outbox = MemoryOutbox(*(decision(seq) for seq in range(1, 101)))
+    outbox = MemoryOutbox(*(recent(seq) for seq in range(1, 101)))
     publisher = launch(broker.port, outbox=outbox)
     async with Observer(broker.port) as observer:
         await publisher.start()
@@ -134,10 +100,8 @@ async def test_a_decision_leaves_the_outbox_when_the_broker_has_it(broker: Mosqu
 async def test_a_decision_made_while_stopping_comes_before_the_farewell(broker: Mosquitto, launch: Launch) -> None:
     outbox = MemoryOutbox()
     publisher = launch(broker.port, outbox=outbox)
-    async with Observer(broker.port) as observer:
-        await publisher.start()
-        await observer.next("penlatch/door/state")
-        outbox.add(*(decision(seq) for seq in range(1, 31)))
+    async with online(publisher, broker.port) as observer:
+        outbox.add(*(recent(seq) for seq in range(1, 31)))
         publisher.wake()
         await publisher.stop()
         await observer.next("penlatch/door/state", after=1)
@@ -148,7 +112,7 @@ async def test_a_decision_made_while_stopping_comes_before_the_farewell(broker: 
 
 
 async def test_late_decisions_and_those_of_an_earlier_start_are_historical(broker: Mosquitto, launch: Launch) -> None:
-    outbox = MemoryOutbox(decision(1, age_s=60), decision(2, boot=BOOT - 1), decision(3))
+    outbox = MemoryOutbox(recent(1, age_s=60), recent(2, boot=BOOT - 1), recent(3))
     publisher = launch(broker.port, outbox=outbox)
     async with Observer(broker.port) as observer:
         await publisher.start()
@@ -158,11 +122,9 @@ async def test_late_decisions_and_those_of_an_earlier_start_are_historical(broke
 
 async def test_only_the_latest_health_counts(broker: Mosquitto, launch: Launch) -> None:
     publisher = launch(broker.port)
-    async with Observer(broker.port) as observer:
-        await publisher.start()
-        await observer.next("penlatch/door/state")
+    async with online(publisher, broker.port) as observer:
         for number in range(50):
-            publisher.publish_health(health(number))
+            publisher.publish_health(health(decisions=number))
         await observer.until(
             lambda _: any(seen.body["decisions"] == 49 for seen in observer.on("penlatch/door/health"))
         )
@@ -173,11 +135,9 @@ async def test_health_tells_which_version_of_mqtt_is_spoken(broker: Mosquitto, l
     changes: list[bool] = []
     publisher: Publisher = launch(broker.port, changed=lambda: changes.append(publisher.connected))
     assert publisher.health() == Part(ok=False, detail="not connected yet")
-    async with Observer(broker.port) as observer:
-        await publisher.start()
-        await observer.next("penlatch/door/state")
-    assert publisher.health() == Part(ok=True, detail="MQTT 5")
-    assert publisher.last_error == ""
+    async with online(publisher, broker.port):
+        assert publisher.health() == Part(ok=True, detail="MQTT 5")
+        assert publisher.last_error == ""
     assert changes == [True]
 
 

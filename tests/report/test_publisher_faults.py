@@ -11,7 +11,8 @@ from penlatch.errors import StoreError
 from penlatch.report import connection
 from penlatch.report.backoff import Backoff
 from support.broker import CONSUMER, TERMINAL, Observer, free_port
-from support.outboxes import BOOT, MemoryOutbox, decision
+from support.examples import BOOT
+from support.outboxes import MemoryOutbox, recent
 from support.proxy import Line
 from support.waiting import eventually
 
@@ -74,7 +75,7 @@ async def test_what_was_in_flight_when_the_line_broke_is_sent_again_in_order(bro
         await publisher.start()
         await settled(publisher)
         line.answers.clear()  # the broker takes decisions, and we never hear of it
-        outbox.add(*(decision(seq) for seq in range(1, 31)))
+        outbox.add(*(recent(seq) for seq in range(1, 31)))
         publisher.wake()
         await observer.until(lambda _: len(numbers(observer)) == 20)
         assert outbox.delivered_order == []
@@ -92,7 +93,7 @@ async def test_no_more_than_twenty_decisions_are_in_flight(broker: Mosquitto, la
         await publisher.start()
         await settled(publisher)
         line.answers.clear()
-        outbox.add(*(decision(seq) for seq in range(1, 101)))
+        outbox.add(*(recent(seq) for seq in range(1, 101)))
         publisher.wake()
         await observer.until(lambda _: len(numbers(observer)) == 20)
         observer.publish("mark", "")
@@ -109,7 +110,7 @@ async def test_decisions_taken_while_the_broker_is_away_are_drained_in_order(bro
     await eventually(lambda: not publisher.connected)
     assert not publisher.health().ok
     for seq in range(1, 61):
-        outbox.add(decision(seq))
+        outbox.add(recent(seq))
         publisher.wake()
     await asyncio.sleep(0)
     assert len(outbox.rows) == 60
@@ -134,7 +135,7 @@ async def test_every_decision_is_seen_however_often_the_line_breaks(
         publisher = launch(line.port, outbox=outbox)
         await publisher.start()
         for cut in range(1, 11):
-            outbox.add(*(decision(seq) for seq in range(100 * cut - 99, 100 * cut + 1)))
+            outbox.add(*(recent(seq) for seq in range(100 * cut - 99, 100 * cut + 1)))
             publisher.wake()
             await distinct(observer, least=100 * cut - 50)
             line.cut()
@@ -147,7 +148,7 @@ async def test_every_decision_is_seen_however_often_the_line_breaks(
 async def test_a_killed_broker_takes_nothing_out_of_the_outbox_but_what_it_acknowledged(
     broker: Mosquitto, launch: Launch
 ) -> None:
-    outbox = MemoryOutbox(*(decision(seq) for seq in range(1, 1001)))
+    outbox = MemoryOutbox(*(recent(seq) for seq in range(1, 1001)))
     publisher = launch(broker.port, outbox=outbox)
     async with Observer(broker.port) as observer:
         await publisher.start()
@@ -169,7 +170,7 @@ async def test_a_frozen_broker_is_given_up(broker: Mosquitto, launch: Launch, mo
     await publisher.start()
     await eventually(lambda: publisher.connected)
     broker.pause()
-    outbox.add(decision(1))
+    outbox.add(recent(1))
     publisher.wake()
     await eventually(lambda: "no acknowledgement" in publisher.last_error)
     assert not publisher.connected
@@ -180,7 +181,7 @@ async def test_a_frozen_broker_is_given_up(broker: Mosquitto, launch: Launch, mo
 async def test_a_refused_decision_is_kept_and_told_and_tried_again(make_broker: MakeBroker, launch: Launch) -> None:
     rights = f"user {TERMINAL[0]}\ntopic read penlatch/door/request/+\ntopic write penlatch/door/state\n"
     broker = make_broker(acl=f"{rights}user {CONSUMER[0]}\ntopic readwrite #\n")
-    outbox = MemoryOutbox(decision(1), decision(2))
+    outbox = MemoryOutbox(recent(1), recent(2))
     publisher = launch(broker.port, outbox=outbox)
     async with Observer(broker.port) as observer:
         await publisher.start()
@@ -244,7 +245,7 @@ async def test_two_terminals_of_one_name_are_told_so(broker: Mosquitto, launch: 
 
 
 async def test_a_broken_database_is_told_and_survived(broker: Mosquitto, launch: Launch) -> None:
-    outbox = MemoryOutbox(decision(1))
+    outbox = MemoryOutbox(recent(1))
     outbox.fault = StoreError(path="penlatch.db", problem="disk I/O error")
     publisher = launch(broker.port, outbox=outbox)
     await publisher.start()
@@ -273,7 +274,7 @@ async def test_a_dead_broker_fills_no_journal(
 async def test_a_fault_of_ours_costs_a_connection_and_no_more(
     broker: Mosquitto, launch: Launch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outbox = MemoryOutbox(decision(1))
+    outbox = MemoryOutbox(recent(1))
     pending = outbox.pending
     monkeypatch.setattr(outbox, "pending", lambda **_: 1 / 0)
     publisher = launch(broker.port, outbox=outbox)

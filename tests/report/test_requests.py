@@ -14,6 +14,7 @@ from penlatch.errors import RequestError
 from penlatch.messages import Action, Armed, Response
 from penlatch.report.requests import CONCURRENT, LARGEST_REQUEST
 from support.broker import Observer
+from support.publishers import online
 from support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -66,9 +67,7 @@ async def ask(
 ) -> Any:
     """Send one request to a new publisher; return the body of the first response."""
     publisher = launch(broker.port, handle=terminal.handle, **({"requests": VERBS} | more))
-    await publisher.start()
-    async with Observer(broker.port) as observer:
-        await observer.next("penlatch/door/state")
+    async with online(publisher, broker.port) as observer:
         observer.publish(f"penlatch/door/request/{verb}", payload)
         return (await observer.next(f"penlatch/door/response/{verb}")).body
 
@@ -87,10 +86,8 @@ async def test_progress_is_told_and_another_request_may_cancel(
     broker: Mosquitto, launch: Launch, terminal: Terminal
 ) -> None:
     publisher = launch(broker.port, handle=terminal.handle)
-    await publisher.start()
-    async with Observer(broker.port) as observer:
-        await observer.next("penlatch/door/state")
-        observer.publish("penlatch/door/request/verify", '{"user": "anna", "transaction": "t2"}')
+    async with online(publisher, broker.port) as observer:
+        observer.publish("penlatch/door/request/verify", '{"user": "alice", "transaction": "t2"}')
         armed = (await observer.next("penlatch/door/response/verify")).body
         observer.publish("penlatch/door/request/cancel", "{}")
         ended = (await observer.next("penlatch/door/response/verify", after=1)).body
@@ -100,10 +97,8 @@ async def test_progress_is_told_and_another_request_may_cancel(
 
 async def test_stop_cancels_what_is_under_way(broker: Mosquitto, launch: Launch, terminal: Terminal) -> None:
     publisher = launch(broker.port, handle=terminal.handle)
-    await publisher.start()
-    async with Observer(broker.port) as observer:
-        await observer.next("penlatch/door/state")
-        observer.publish("penlatch/door/request/verify", '{"user": "anna"}')
+    async with online(publisher, broker.port) as observer:
+        observer.publish("penlatch/door/request/verify", '{"user": "alice"}')
         await observer.next("penlatch/door/response/verify")
         await publisher.stop()
     assert terminal.cancelled == 1
@@ -115,14 +110,14 @@ async def test_stop_cancels_what_is_under_way(broker: Mosquitto, launch: Launch,
         ("status", "{", "bad_request", "no request"),
         ("status", "[]", "bad_request", "Expected `object`"),
         ("status", b"\xff\xfe", "bad_request", "no request"),
-        ("verify", '{"user": "anna", "usr": 1}', "bad_request", "usr"),
+        ("verify", '{"user": "alice", "usr": 1}', "bad_request", "usr"),
         ("verify", '{"user": "../../etc"}', "bad_request", "$.user"),
-        ("enroll", '{"user": "anna", "references": 2}', "bad_request", "$.references"),
+        ("enroll", '{"user": "alice", "references": 2}', "bad_request", "$.references"),
         ("status", " " * (LARGEST_REQUEST + 1), "bad_request", "longer than"),
         ("open_door", "{}", "bad_request", "there is no request `open_door`"),
-        ("delete_user", '{"user": "anna"}', "not_allowed", "mqtt.requests"),
+        ("delete_user", '{"user": "alice"}', "not_allowed", "mqtt.requests"),
         ("identify", "{}", "busy", "somebody signs"),
-        ("enroll", '{"user": "anna"}', "unavailable", "journal"),
+        ("enroll", '{"user": "alice"}', "unavailable", "journal"),
         ("list_users", "{}", "unavailable", "without an answer"),
     ],
 )
@@ -145,7 +140,7 @@ async def test_the_transaction_of_a_wrong_request_comes_back(
 async def test_deletion_over_mqtt_is_off_unless_configured(
     broker: Mosquitto, launch: Launch, terminal: Terminal
 ) -> None:
-    body = await ask(broker, launch, terminal, "delete_user", '{"user": "anna"}', requests=("delete_user",))
+    body = await ask(broker, launch, terminal, "delete_user", '{"user": "alice"}', requests=("delete_user",))
     assert body["status"] == "ok"
 
 
@@ -153,7 +148,7 @@ async def test_a_retained_request_is_dropped(
     broker: Mosquitto, launch: Launch, terminal: Terminal, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with Observer(broker.port) as observer:
-        observer.publish("penlatch/door/request/verify", '{"user": "anna"}', retain=True)
+        observer.publish("penlatch/door/request/verify", '{"user": "alice"}', retain=True)
         await observer.next("penlatch/door/request/verify")
         publisher = launch(broker.port, handle=terminal.handle)
         await publisher.start()
@@ -168,11 +163,9 @@ async def test_no_more_requests_run_at_a_time_than_the_limit(
     broker: Mosquitto, launch: Launch, terminal: Terminal
 ) -> None:
     publisher = launch(broker.port, handle=terminal.handle)
-    await publisher.start()
-    async with Observer(broker.port) as observer:
-        await observer.next("penlatch/door/state")
+    async with online(publisher, broker.port) as observer:
         for number in range(CONCURRENT + 1):
-            observer.publish("penlatch/door/request/verify", json.dumps({"user": "anna", "transaction": f"{number}"}))
+            observer.publish("penlatch/door/request/verify", json.dumps({"user": "alice", "transaction": f"{number}"}))
         await observer.next("penlatch/door/response/verify", after=CONCURRENT)
         answers = {seen.body["transaction"]: seen.body["code"] for seen in observer.on("penlatch/door/response/verify")}
     assert answers == {f"{number}": None for number in range(CONCURRENT)} | {f"{CONCURRENT}": "busy"}
@@ -187,9 +180,7 @@ def reply_to(topic: str) -> Properties:
 
 async def test_an_mqtt5_response_topic_is_answered_too(broker: Mosquitto, launch: Launch, terminal: Terminal) -> None:
     publisher = launch(broker.port, handle=terminal.handle)
-    await publisher.start()
-    async with Observer(broker.port) as observer:
-        await observer.next("penlatch/door/state")
+    async with online(publisher, broker.port) as observer:
         observer.publish("penlatch/door/request/status", "", properties=reply_to("desk/answers"))
         usual = await observer.next("penlatch/door/response/status")
         asked_for = await observer.next("desk/answers")
@@ -202,9 +193,7 @@ async def test_no_response_can_be_made_to_pass_for_something_else(
     broker: Mosquitto, launch: Launch, terminal: Terminal, topic: str
 ) -> None:
     publisher = launch(broker.port, handle=terminal.handle)
-    await publisher.start()
-    async with Observer(broker.port) as observer:
-        await observer.next("penlatch/door/state")
+    async with online(publisher, broker.port) as observer:
         before = len(observer.on(topic))
         observer.publish("penlatch/door/request/status", "", properties=reply_to(topic))
         await observer.next("penlatch/door/response/status")

@@ -14,7 +14,7 @@ from penlatch.report import publisher as publisher_module
 from penlatch.report.backoff import Backoff
 from penlatch.report.delivery import End, Ending
 from support.broker import Observer, amqtt_broker
-from support.outboxes import MemoryOutbox, decision
+from support.outboxes import MemoryOutbox, recent
 from support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -40,14 +40,14 @@ async def test_with_a_broker_of_3_1_1_everything_works(launch: Launch, monkeypat
     pytest.importorskip("amqtt", reason="amqtt is not installed: pip install amqtt")
     monkeypatch.setattr(connection, "CONNACK_TIMEOUT_S", 0.5)  # amqtt misreads version 5 and waits for more
     monkeypatch.setattr(publisher_module, "CONFIRM_TIMEOUT_S", 0.5)
-    outbox = MemoryOutbox(decision(1), decision(2))
+    outbox = MemoryOutbox(recent(1), recent(2))
     async with amqtt_broker() as port:
         publisher = launch(port, username=None, password_file=None, outbox=outbox)
         await publisher.start()
         await eventually(lambda: publisher.connected)
         async with Observer(port, user=None, version=MQTTProtocolVersion.MQTTv311) as observer:
             assert (await observer.next("penlatch/door/state")).body["state"] == "online"
-            outbox.add(decision(3))
+            outbox.add(recent(3))
             publisher.wake()
             await eventually(lambda: not outbox.rows)
             observer.publish("penlatch/door/request/status", '{"transaction": "t"}')

@@ -8,7 +8,7 @@ import pytest
 
 from penlatch.config import Tls
 from support.certificates import Authority
-from support.outboxes import MemoryOutbox, decision
+from support.outboxes import MemoryOutbox, recent
 from support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ async def test_decisions_travel_over_tls_to_a_broker_that_our_authority_vouches_
     make_broker: MakeBroker, launch: Launch, authority: Authority
 ) -> None:
     broker = make_broker(tls=authority.issue("broker"))
-    outbox = MemoryOutbox(*(decision(seq) for seq in range(1, 101)))
+    outbox = MemoryOutbox(*(recent(seq) for seq in range(1, 101)))
     publisher = launch(broker.port, outbox=outbox, tls=Tls(ca_file=authority.certificate))
     await publisher.start()
     await eventually(lambda: not outbox.rows)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from penlatch.errors import RequestError
-from penlatch.messages import Decision, Enrollment, Health, Reason, Request, Response, Verdict
+from penlatch.messages import Action, Decision, Enrollment, Reason, Request, Response, Verdict
 from penlatch.service import remote
-from support.scripted import ScriptedVerbs, a_decision, armed
+from support.examples import ALICE, BOB, armed, decision, health, unjudged
+from support.verbs import ScriptedVerbs
 from support.waiting import PATIENCE_S, eventually
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 ACTIONS: tuple[Verb, ...] = ("verify", "identify", "enroll")
 EVERY_VERB: tuple[Verb, ...] = (*ACTIONS, "cancel", "delete_user", "list_users", "status")
-RETRY = a_decision(1, verdict=Verdict.RETRY, reason=Reason.TOO_SHORT, done=False, probability=None)
+RETRY = unjudged(Verdict.RETRY, Reason.TOO_SHORT)
 BUSY = RequestError(code="busy", problem="the terminal is busy: verify")
 
 
@@ -48,19 +49,19 @@ def told(answered: Iterable[Response]) -> list[tuple[str, object]]:
 
 
 async def test_verify_tells_each_step_and_ends_with_the_decision(verbs: ScriptedVerbs) -> None:
-    verbs.script = [armed(), RETRY, armed(2), a_decision(2)]
+    verbs.script = [armed(), RETRY, armed(2), decision(2)]
     answered = await answers(verbs, "verify", Request(user="alice", transaction="card-7"))
     assert verbs.asked == [("verify", "alice", "card-7")]
     assert told(answered) == [
         ("progress", armed()),
         ("progress", RETRY),
         ("progress", armed(2)),
-        ("ok", a_decision(2)),
+        ("ok", decision(2)),
     ]
 
 
 async def test_identify_needs_no_name(verbs: ScriptedVerbs) -> None:
-    verbs.script = [armed(user=None), a_decision(1)]
+    verbs.script = [armed(user=None), decision(1)]
     answered = await answers(verbs, "identify", Request(transaction="t"))
     assert verbs.asked == [("identify", "t")]
     assert [response.status for response in answered] == ["progress", "ok"]
@@ -86,29 +87,28 @@ async def test_enroll_leaves_the_number_of_references_to_the_terminal(verbs: Scr
 
 
 async def test_cancel_is_acknowledged(verbs: ScriptedVerbs) -> None:
-    verbs.script = [None]
+    verbs.under_way = Action.VERIFY
     assert await answers(verbs, "cancel", Request(transaction="t")) == [Response(status="ok", transaction="t")]
 
 
 async def test_delete_user_deletes(verbs: ScriptedVerbs) -> None:
     assert await answers(verbs, "delete_user", Request(user="bob")) == [Response(status="ok")]
-    assert [person.name for person in verbs.people] == ["alice"]
+    assert list(verbs.people) == ["alice"]
 
 
 async def test_list_users_lists_them_even_where_there_are_none(verbs: ScriptedVerbs) -> None:
     (response,) = await answers(verbs, "list_users")
-    assert response == Response(status="ok", users=tuple(verbs.people))
-    verbs.people = []
+    assert response == Response(status="ok", users=(ALICE, BOB))
+    verbs.people.clear()
     (response,) = await answers(verbs, "list_users")
     assert response.users == ()
 
 
 async def test_status_is_the_health_also_of_a_terminal_that_is_ill(verbs: ScriptedVerbs) -> None:
-    verbs.healthy = False
+    verbs.health = health(ok=False)
     (response,) = await answers(verbs, "status")
     assert response.status == "ok"
-    assert isinstance(response.data, Health)
-    assert not response.data.ok
+    assert response.data == health(ok=False)
 
 
 # --- how it ends ----------------------------------------------------------------------------------------------
@@ -116,9 +116,9 @@ async def test_status_is_the_health_also_of_a_terminal_that_is_ill(verbs: Script
 
 @pytest.mark.parametrize("verdict", [Verdict.MATCH, Verdict.NO_MATCH, Verdict.ERROR])
 async def test_every_decision_is_an_answer_to_what_was_asked(verbs: ScriptedVerbs, verdict: Verdict) -> None:
-    decision = a_decision(verdict=verdict)
-    verbs.script = [armed(), decision]
-    assert told(await answers(verbs, "verify"))[-1] == ("ok", decision)
+    taken = decision(verdict=verdict)
+    verbs.script = [armed(), taken]
+    assert told(await answers(verbs, "verify"))[-1] == ("ok", taken)
 
 
 async def test_an_enrolment_that_failed_is_an_answer_too(verbs: ScriptedVerbs) -> None:
@@ -164,7 +164,7 @@ async def test_an_action_that_stops_without_a_result_is_an_error(verbs: Scripted
     assert [(response.status, response.code) for response in answered] == [("progress", None), ("error", "unavailable")]
 
 
-@pytest.mark.parametrize("script", [[armed(), a_decision()], [armed()], [BUSY], [a_decision(), RETRY, BUSY]])
+@pytest.mark.parametrize("script", [[armed(), decision()], [armed()], [BUSY], [decision(), RETRY, BUSY]])
 @pytest.mark.parametrize("verb", EVERY_VERB)
 async def test_exactly_one_response_is_the_last(
     verbs: ScriptedVerbs, verb: Verb, script: list[Event | RequestError | None]
@@ -179,7 +179,7 @@ async def test_exactly_one_response_is_the_last(
 async def test_every_response_bears_the_transaction_of_its_request(
     verbs: ScriptedVerbs, verb: Verb, transaction: str | None
 ) -> None:
-    verbs.script = [armed(), a_decision()]
+    verbs.script = [armed(), decision()]
     answered = await answers(verbs, verb, Request(user="alice", transaction=transaction))
     assert {response.transaction for response in answered} == {transaction}
 
@@ -192,9 +192,9 @@ async def test_closing_the_responses_early_closes_the_verb(verbs: ScriptedVerbs,
     verbs.script = [armed(), None]
     asking = remote.answer(verbs, verb, Request(user="alice"))
     await anext(asking)
-    assert not verbs.cancelled.is_set()
+    assert not verbs.given_up.is_set()
     await asking.aclose()
-    assert verbs.cancelled.is_set()
+    assert verbs.given_up.is_set()
 
 
 async def test_cancelling_whoever_waits_for_a_response_closes_the_verb(verbs: ScriptedVerbs) -> None:
@@ -204,12 +204,12 @@ async def test_cancelling_whoever_waits_for_a_response_closes_the_verb(verbs: Sc
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
-    assert verbs.cancelled.is_set()
+    assert verbs.given_up.is_set()
 
 
 async def test_a_decision_is_the_same_one_that_the_terminal_took(verbs: ScriptedVerbs) -> None:
-    decision = a_decision(5, transaction="card-7")
-    verbs.script = [decision]
+    taken = decision(5, transaction="card-7")
+    verbs.script = [taken]
     (response,) = await answers(verbs, "verify", Request(user="alice", transaction="card-7"))
     assert isinstance(response.data, Decision)
-    assert response.data is decision
+    assert response.data is taken

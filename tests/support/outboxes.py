@@ -1,4 +1,4 @@
-"""An outbox in memory, for tests of what empties it; and decisions to put in."""
+"""An outbox in memory, for tests of what empties it; and decisions of just now to put in."""
 
 from __future__ import annotations
 
@@ -6,31 +6,17 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from penlatch.messages import Action, Decision, Reason, Verdict
+from support.examples import decision
 
 if TYPE_CHECKING:
     from penlatch.errors import PenlatchError
-
-BOOT = 7
-"""The start of the daemon that the tests live in."""
+    from penlatch.messages import Decision
 
 
-def decision(seq: int, *, age_s: float = 0.0, boot: int = BOOT, terminal: str = "door") -> Decision:
-    """Make decision `seq`, taken `age_s` ago."""
+def recent(seq: int, *, age_s: float = 0.0, **changed: object) -> Decision:
+    """Return decision `seq`, taken `age_s` ago, with some fields changed."""
     time = (datetime.now(UTC) - timedelta(seconds=age_s)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return Decision(
-        terminal=terminal,
-        seq=seq,
-        boot=boot,
-        time=time,
-        action=Action.VERIFY,
-        user="anna",
-        verdict=Verdict.MATCH,
-        done=True,
-        reason=Reason.AGREES,
-        probability=0.875,
-        threshold=0.5,
-    )
+    return decision(seq, time=time, **changed)
 
 
 class MemoryOutbox:

@@ -7,22 +7,11 @@ from itertools import islice
 import msgspec
 import pytest
 
-from penlatch.messages import Action, Decision, Reason, Verdict
+from penlatch.messages import Reason, Verdict
 from penlatch.sim.demo.cast import LONGEST_S, USER, Cast, Kind
+from support.examples import decision
 
-RIGHT = Decision(
-    terminal="demo",
-    seq=1,
-    boot=1,
-    time="2026-01-01T00:00:00.000Z",
-    action=Action.VERIFY,
-    user=USER,
-    verdict=Verdict.MATCH,
-    done=True,
-    reason=Reason.AGREES,
-    probability=0.9,
-    threshold=0.5,
-)
+RIGHT = decision(user=USER)
 
 
 @pytest.fixture(scope="module")

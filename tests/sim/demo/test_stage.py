@@ -12,25 +12,13 @@ import numpy as np
 import pytest
 from click import unstyle
 
-from penlatch.messages import Action, Decision, Reason, Verdict
+from penlatch.messages import Reason, Verdict
 from penlatch.sim.demo.stage import Stage
 from penlatch.sim.writer import Writer
+from support.examples import decision
 
 TRACE = Writer(1).genuine(np.random.default_rng(1))
-NO_MATCH = Decision(
-    terminal="demo",
-    seq=7,
-    boot=1,
-    time="2026-01-01T00:00:00.000Z",
-    action=Action.VERIFY,
-    user="ada",
-    verdict=Verdict.NO_MATCH,
-    done=True,
-    reason=Reason.SPEED,
-    probability=0.1234,
-    threshold=0.5,
-    latency_ms=9.87,
-)
+NO_MATCH = decision(7, verdict=Verdict.NO_MATCH, reason=Reason.SPEED, probability=0.1234, latency_ms=9.87)
 
 
 def test_a_judgement_is_told_in_full() -> None:

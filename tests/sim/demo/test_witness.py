@@ -11,15 +11,15 @@ import pytest
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from penlatch.messages import Action, Armed, Decision, Health, Part, Reason, Request, Response, Verdict
+from penlatch.messages import Part, Request, Response
 from penlatch.sim.demo.broker import HOST, Broker
 from penlatch.sim.demo.witness import Witness
+from support.examples import armed, decision, health
+from support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-PATIENCE_S = 20.0
 
 
 class Door:
@@ -48,40 +48,6 @@ class Door:
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
-
-
-def decision(seq: int) -> Decision:
-    return Decision(
-        terminal="door",
-        seq=seq,
-        boot=1,
-        time="2026-01-01T00:00:00.000Z",
-        action=Action.VERIFY,
-        user="ada",
-        verdict=Verdict.NO_MATCH,
-        done=True,
-        reason=Reason.SPEED,
-        probability=0.1,
-        threshold=0.5,
-    )
-
-
-def health(*, pen: bool) -> Health:
-    well = Part(ok=True)
-    return Health(
-        ok=pen,
-        time="2026-01-01T00:00:00.000Z",
-        action=Action.IDLE,
-        pen=Part(ok=pen, detail="" if pen else "unplugged"),
-        models=well,
-        store=well,
-        outbox=well,
-        broker=well,
-        users=1,
-        decisions=0,
-        outbox_depth=0,
-        uptime_s=1.0,
-    )
 
 
 @pytest.fixture
@@ -125,15 +91,15 @@ def test_a_request_reaches_the_terminal(door: Door, witness: Witness) -> None:
 
 
 def test_it_waits_for_the_right_attempt_of_the_right_request(door: Door, witness: Witness) -> None:
-    def armed(attempt: int, transaction: str) -> Response:
-        event = Armed(action=Action.VERIFY, user="ada", attempt=attempt, timeout_s=30, transaction=transaction)
+    def waits(attempt: int, transaction: str) -> Response:
+        event = armed(attempt, transaction=transaction)
         return Response(status="progress", transaction=transaction, data=event)
 
-    door.publish("response/verify", armed(2, "somebody else's"))
-    door.publish("response/verify", armed(1, "visit-1"))
+    door.publish("response/verify", waits(2, "somebody else's"))
+    door.publish("response/verify", waits(1, "visit-1"))
     with pytest.raises(TimeoutError, match="attempt 2"):
         witness.armed("visit-1", attempt=2, limit_s=0.2)
-    door.publish("response/verify", armed(2, "visit-1"))
+    door.publish("response/verify", waits(2, "visit-1"))
     witness.armed("visit-1", attempt=2, limit_s=PATIENCE_S)
 
 
@@ -144,10 +110,10 @@ def test_a_refusal_is_told_at_once(door: Door, witness: Witness) -> None:
 
 
 def test_health_is_awaited_and_what_ails_it_is_told(door: Door, witness: Witness) -> None:
-    door.publish("health", health(pen=False), retain=True)
+    door.publish("health", health(ok=False, pen=Part(ok=False, detail="unplugged")), retain=True)
     with pytest.raises(TimeoutError, match=r"no tablet within 0 s .*unplugged"):
         witness.health(lambda told: told.pen.ok, limit_s=0.4, otherwise="no tablet")
-    door.publish("health", health(pen=True), retain=True)
+    door.publish("health", health(), retain=True)
     assert witness.health(lambda told: told.pen.ok, limit_s=PATIENCE_S, otherwise="no tablet").ok
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from penlatch.control.client import Client
+from penlatch.messages import Armed, Decision, Enrollment
 from penlatch.sim.tablet import Isdv4Tablet
 from penlatch.verify.verifier import Verifier
 from support.broker import Observer
@@ -20,11 +22,11 @@ from support.terminal import Terminal
 from training.datasets import DataMissingError, by_user, load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from penlatch.ink import Trace
-    from penlatch.verify.template import Template
+    from penlatch.messages import Event
     from support.broker import Mosquitto
     from training.datasets import Kind
 
@@ -33,6 +35,11 @@ PEOPLE = ("U01", "U06", "U14", "U23", "U38")
 REFERENCES = 5
 GENUINE = slice(5, 10)
 FORGERIES = slice(0, 5)
+
+LATENESS_S = 0.02
+"""A packet that leaves later than two frames after its time [s] was written by a busy machine, not by a person: such a
+signature is signed again."""
+ATTEMPTS = 5
 
 TOLERANCE = 0.05
 """How far P(genuine) may differ between a live capture and the same trace read from a file. What differs between the
@@ -47,10 +54,6 @@ def people() -> dict[str, dict[Kind, list[Trace]]]:
         pytest.skip(str(missing))
 
 
-def offline(verifier: Verifier, traces: list[Trace]) -> Template:
-    return verifier.template([verifier.analyse(trace) for trace in traces])
-
-
 async def test_live_decisions_equal_offline_ones(
     people: dict[str, dict[Kind, list[Trace]]],
     tmp_path: Path,
@@ -59,42 +62,70 @@ async def test_live_decisions_equal_offline_ones(
 ) -> None:
     verifier = Verifier.load()
     async with Observer(broker.port) as observer:
-        results = await asyncio.gather(
+        doors = await asyncio.gather(
             *(asyncio.to_thread(sign_at_a_door, name, people[name], tmp_path, broker) for name in PEOPLE)
         )
         differences: list[float] = []
-        for name, (references, live) in zip(PEOPLE, results, strict=True):
-            template = offline(verifier, references)
+        for name, signed in zip(PEOPLE, doors, strict=True):
+            template = verifier.template([verifier.analyse(trace) for trace in people[name]["genuine"][:REFERENCES]])
             topic = f"penlatch/door-{name}/decision"
-            await observer.next(topic, after=len(live) - 1)
-            heard = [message.body for message in observer.on(topic)]
-            assert [d["seq"] for d in heard] == list(range(1, len(live) + 1))
-            for trace, decision in zip(live, heard, strict=True):
+            await observer.next(topic, after=max(seq for _, seq in signed) - 1)
+            heard = {message.body["seq"]: message.body for message in observer.on(topic)}
+            assert sorted(heard) == list(range(1, len(heard) + 1))
+            for trace, seq in signed:
+                decision = heard[seq]
                 expected = verifier.verify(template, verifier.analyse(trace))
                 assert decision["verdict"] in {"match", "no_match"}, decision
-                differences.append(decision["probability"] - expected.probability)
-                assert abs(differences[-1]) <= TOLERANCE, (name, decision, expected.probability)
+                differences.append(abs(decision["probability"] - expected.probability))
+                assert differences[-1] <= TOLERANCE, (name, decision, expected.probability)
                 if abs(expected.probability - verifier.threshold) > TOLERANCE:
                     assert decision["verdict"] == ("match" if expected.match else "no_match")
         record_property("decisions", len(differences))
-        record_property("largest difference in P(genuine)", max(map(abs, differences)))
+        record_property("largest difference in P(genuine)", max(differences))
 
 
 def sign_at_a_door(
     name: str, traces: dict[Kind, list[Trace]], folder: Path, broker: Mosquitto
-) -> tuple[list[Trace], list[Trace]]:
-    """Enrol one person and have ten signatures decided; return the references and what was signed, in order."""
-    references = traces["genuine"][:REFERENCES]
-    signed = traces["genuine"][GENUINE] + traces["skilled"][FORGERIES]
+) -> list[tuple[Trace, int]]:
+    """Enrol one person and have ten signatures decided; return each with the number of its decision."""
     sections = {"terminal": {"name": f"door-{name}"}, "mqtt": broker_section(broker, folder / name)}
     with Isdv4Tablet() as tablet:
         door = Door(Terminal(folder / name, device=f"isdv4:{tablet.path}", sections=sections), tablet, broker)
         door.switch_on()
+        client = Client(door.terminal.socket)
         try:
-            enrolled = door.terminal.act("enroll", name, hands=[door.hand(trace) for trace in references])
-            assert enrolled.status == 0, enrolled
-            for trace in signed:
-                door.verify(name, trace)
+            for _ in range(ATTEMPTS):
+                enrolled, in_time = act(client.enroll(name), tablet, traces["genuine"][:REFERENCES])
+                assert isinstance(enrolled, Enrollment)
+                assert enrolled.outcome == "enrolled", enrolled
+                if in_time:
+                    break
+                client.delete_user(name)
+            return [
+                (trace, decide(client, name, tablet, trace))
+                for trace in traces["genuine"][GENUINE] + traces["skilled"][FORGERIES]
+            ]
         finally:
             door.terminal.close()
-    return references, signed
+
+
+def decide(client: Client, name: str, tablet: Isdv4Tablet, trace: Trace) -> int:
+    """Have one signature decided, and return the number of its decision."""
+    for _ in range(ATTEMPTS):
+        decision, in_time = act(client.verify(name), tablet, [trace])
+        assert isinstance(decision, Decision)
+        if in_time:
+            break
+    return decision.seq
+
+
+def act(events: Iterator[Event], tablet: Isdv4Tablet, traces: list[Trace]) -> tuple[Event, bool]:
+    """Write one trace each time the terminal waits; return the last event, and whether all was written in time."""
+    remaining = iter(traces)
+    lateness_s = 0.0
+    for event in events:
+        if isinstance(event, Armed):
+            tablet.play(next(remaining))
+            lateness_s = max(lateness_s, tablet.lateness_s)
+        last = event
+    return last, lateness_s <= LATENESS_S

@@ -85,6 +85,8 @@ class PtyTablet(ABC):
         """Packets that left since it was made, damaged ones included."""
         self.packets_damaged = 0
         """Packets that lost a byte or came after garbage."""
+        self.lateness_s = 0.0
+        """How late a packet of the latest `play` left, at worst [s]: a busy machine is not the hand it should be."""
         self._period = 1 / rate_hz if rate_hz else None
         self._latency = latency_s
         self._faults = faults or Faults()
@@ -195,11 +197,13 @@ class PtyTablet(ABC):
             contact = reports[np.argmax(motion.down)]
             reports = reports[reports <= contact + until_s + ROUNDING_S]
         due = np.ceil(reports / self._latency) * self._latency if self._latency else reports
+        self.lateness_s = 0.0
         start = time.monotonic()
         sent = 0
         while sent < len(due):
             if self._unplugged.wait(max(0.0, start + float(due[sent]) - time.monotonic())):
                 return False
+            self.lateness_s = max(self.lateness_s, time.monotonic() - start - float(due[sent]))
             ready = max(sent + 1, int(np.searchsorted(due, time.monotonic() - start, side="right")))
             if self.streaming:
                 # In one piece, so that a moment of inattention here looks like one of the host's.

@@ -114,9 +114,10 @@ def decide(client: Client, name: str, tablet: Isdv4Tablet, trace: Trace) -> int:
     for _ in range(ATTEMPTS):
         decision, in_time = act(client.verify(name), tablet, [trace])
         assert isinstance(decision, Decision)
+        seq = decision.seq
         if in_time:
             break
-    return decision.seq
+    return seq
 
 
 def act(events: Iterator[Event], tablet: Isdv4Tablet, traces: list[Trace]) -> tuple[Event, bool]:

@@ -23,7 +23,7 @@ from support.terminal import Terminal
 from support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
     from pathlib import Path
 
     from penlatch.ink import Trace
@@ -63,11 +63,14 @@ def always(folder: Path, device: str, broker: Mosquitto, wrapper: Sequence[str] 
 
 
 @pytest.fixture
-def door(tmp_path: Path, tablet: EvdevTablet, references: list[Trace], broker: Mosquitto) -> Iterator[Terminal]:
-    """Return a running terminal that knows ada, and is left to find its tablet."""
+async def door(
+    tmp_path: Path, tablet: EvdevTablet, references: list[Trace], broker: Mosquitto
+) -> AsyncIterator[Terminal]:
+    """Return a running terminal that knows ada, and has found its tablet: what was written before is not for it."""
     terminal = always(tmp_path, "evdev:", broker, tablet.wrapper)
     know(terminal, "ada", references)
     with terminal:
+        await eventually(lambda: Client(terminal.socket).status().pen.ok)
         yield terminal
         tablet.leave()
 
@@ -83,9 +86,7 @@ async def heard(observer: Observer, tablet: EvdevTablet, trace: Trace) -> dict[s
 
 
 async def test_the_only_pen_present_is_found_beside_a_mouse(door: Terminal) -> None:
-    client = Client(door.socket)
-    await eventually(lambda: client.status().pen.ok)
-    assert client.status().pen.detail == f"{NAME} at {NODE}"
+    assert Client(door.socket).status().pen.detail == f"{NAME} at {NODE}"
 
 
 @pytest.mark.usefixtures("door")

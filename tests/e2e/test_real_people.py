@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from training.datasets import Kind
 
 PEOPLE = ("U01", "U06", "U14", "U23", "U38")
-"""Taken before any figure was known; two of them have signatures whose time stamps run backwards or repeat."""
+"""Chosen before any figure was known. Four of them have signatures in which time stamps repeat."""
 REFERENCES = 5
 GENUINE = slice(5, 10)
 FORGERIES = slice(0, 5)

@@ -1,135 +1,208 @@
-"""The dual-task network: residual channel attention, a bidirectional LSTM, cross-entropy and center loss (Keras 2).
+"""The network: residual channel attention, a bidirectional LSTM; frames to align, and one embedding (JAX).
 
-After the BiLSTM-SE dual-task paper: SE blocks on the residual branch (equations 1-4), a bidirectional LSTM (5-10),
-cross-entropy over classes (11) and center loss (12), summed with alpha = 1 and beta = 0.1 (15), Adam with the values
-of its table 1. Where penlatch departs from it, and why:
+After the BiLSTM-SE dual-task paper: SE blocks on the residual branch (equations 1-4), a bidirectional LSTM (5-10).
+Where penlatch departs from it, and why:
 
-- The paper trains one classifier per user on that user's forgeries. A door has no forgeries of its owner, so here the
-  classes are writers, each once genuine and once forged, and what is kept is the embedding before the classes: it
-  serves people the network has never met.
-- The embedding has unit length and the classes are directions (cosine softmax with an additive margin), so that what
-  is compared at the door, an angle, is what was trained.
-- Batches hold 64, not 4: five times faster on a CPU. The weights that are kept are a running mean over the last
-  steps, in place of a learning rate that falls.
+- The paper trains one classifier per user on that user's forgeries. A door has no forgeries of its owner, so one
+  network serves everybody, people it has never met included.
+- Besides the pooled embedding it gives a few dozen frames, which are compared by time warping (after Jiang et al., DsDTW, 2022).
 
-Only layers that TensorFlow Lite fuses are used: no mask, no dropout inside the LSTM, a fixed length.
+Pure functions over a dictionary of arrays: many networks can be trained side by side (`jax.vmap`), on any processor.
+Only what TensorFlow Lite fuses is used: no mask, no dropout inside the LSTM, a fixed length. `training.convert` builds
+the same network in Keras.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-import tensorflow as tf
+import jax
+import jax.numpy as jnp
+import numpy as np
 
 if TYPE_CHECKING:
-    import numpy as np
+    from jax import Array
     from numpy.typing import NDArray
 
-ALPHA = 1.0
-"""Weight of cross-entropy."""
-BETA = 0.1
-"""Weight of center loss."""
-EMBEDDING = 64
-"""Length of the vector a signature becomes."""
-MARGIN = 0.2
-"""What a class must be ahead of every other by, as a cosine."""
-SCALE = 16.0
-"""Sharpness of the softmax over cosines."""
-BATCH = 64
+    Parameters = dict[str, Array]
 
-LEARNING_RATE = 2e-3
-"""The paper gives none."""
-ADAM = {"beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-8}
-DECAY = 1e-5
-"""Learning rate at step n: LEARNING_RATE / (1 + DECAY n)."""
-AVERAGING = 0.998
-"""Share of the running mean of the weights that stays at each step."""
-
-_L = tf.keras.layers
+EMBEDDING: Final = 64
+"""Length of the vector that a whole signature becomes."""
+FRAME: Final = 32
+"""Length of the vector that each frame becomes."""
+STRIDE: Final = 4
+"""Rows of input per frame."""
+HIDDEN: Final = 64
+"""Units of the LSTM, in each direction."""
+REDUCTION: Final = 8
+"""Of the channels inside an attention block."""
 
 
-def _attention(u: Any, *, reduction: int) -> Any:
-    """Squeeze-and-excitation, equations (1) to (3): scale each channel by what the whole sequence says of it."""
-    channels = u.shape[-1]
-    z = _L.GlobalAveragePooling1D()(u)
-    s = _L.Dense(channels, activation="sigmoid")(_L.Dense(channels // reduction, activation="relu")(z))
-    return _L.Multiply()([u, _L.Reshape((1, channels))(s)])
+class Convolution(NamedTuple):
+    """Shape of one convolution along time."""
+
+    width: int
+    inputs: int
+    outputs: int
+    stride: int = 1
+
+    def padding(self, rows: int) -> tuple[int, int]:
+        """Return the zeros before and after, as TensorFlow's "same" has them."""
+        total = max((-(-rows // self.stride) - 1) * self.stride + self.width - rows, 0)
+        return total // 2, total - total // 2
 
 
-def _residual(x: Any, *, filters: int, width: int, stride: int) -> Any:
-    """Two convolutions with attention, added to a shortcut: equation (4)."""
-    g = _L.Conv1D(filters, width, strides=stride, padding="same", use_bias=False)(x)
-    g = _L.ReLU()(_L.BatchNormalization()(g))
-    g = _L.BatchNormalization()(_L.Conv1D(filters, width, padding="same", use_bias=False)(g))
-    g = _attention(g, reduction=8)
-    shortcut = _L.BatchNormalization()(_L.Conv1D(filters, 1, strides=stride, padding="same", use_bias=False)(x))
-    return _L.ReLU()(_L.Add()([g, shortcut]))
+class Block(NamedTuple):
+    """Shape of one residual block with attention."""
+
+    first: Convolution
+    second: Convolution
+    shortcut: Convolution | None
 
 
-def build(
-    *, length: int, channels: int, features: int, mean: NDArray[np.float64], deviation: NDArray[np.float64]
-) -> tf.keras.Model:
-    """Build the embedding network.
+def blocks(channels: int) -> dict[str, Block]:
+    """Return the residual blocks, by name, for an input of so many channels."""
+    return {
+        "b1": Block(Convolution(5, channels, 48, 2), Convolution(3, 48, 48), Convolution(1, channels, 48, 2)),
+        "b2": Block(Convolution(3, 48, 64, 2), Convolution(3, 64, 64), Convolution(1, 48, 64, 2)),
+        "b3": Block(Convolution(5, 64, 64), Convolution(3, 64, 64), None),
+    }
+
+
+def init(
+    seed: int,
+    *,
+    channels: int,
+    features: int,
+    scaling: dict[str, NDArray[np.float32]],
+) -> dict[str, NDArray[np.float32]]:
+    """Draw initial parameters; the same seed gives the same.
 
     Args:
-        length: Samples of a sequence.
-        channels: Channels of a sequence.
-        features: Number of global features.
-        mean: Of each global feature over the training data, float64 [features].
-        deviation: Likewise, its standard deviation.
+        seed: of the drawing.
+        channels: channels of a sequence.
+        features: number of global features.
+        scaling: `sequence_mean`, `sequence_deviation` [channels], `features_mean`, `features_deviation` [features]: of
+            the training data, kept with the parameters and never trained.
+    """
+    rng = np.random.default_rng(seed)
+    drawn: dict[str, NDArray[np.float32]] = {}
+
+    def dense(name: str, inputs: int, outputs: int, *, gain: float = 1.0) -> None:
+        drawn[f"{name}.w"] = rng.normal(0, gain / np.sqrt(inputs), (inputs, outputs)).astype(np.float32)
+        drawn[f"{name}.b"] = np.zeros(outputs, np.float32)
+
+    def convolution(name: str, shape: Convolution, *, gain: float = 1.0) -> None:
+        fan_in = shape.width * shape.inputs
+        size = (shape.width, shape.inputs, shape.outputs)
+        drawn[f"{name}.w"] = rng.normal(0, gain / np.sqrt(fan_in), size).astype(np.float32)
+        drawn[f"{name}.b"] = np.zeros(shape.outputs, np.float32)
+
+    for name, block in blocks(channels).items():
+        convolution(f"{name}.1", block.first, gain=2**0.5)
+        convolution(f"{name}.2", block.second)
+        if block.shortcut:
+            convolution(f"{name}.s", block.shortcut)
+        width = block.second.outputs
+        dense(f"{name}.squeeze", width, width // REDUCTION, gain=2**0.5)
+        dense(f"{name}.excite", width // REDUCTION, width)
+    for direction in ("forward", "backward"):
+        dense(f"lstm.{direction}.x", 64, 4 * HIDDEN)
+        drawn.pop(f"lstm.{direction}.x.b")
+        orthogonal = [np.linalg.qr(rng.normal(size=(HIDDEN, HIDDEN)))[0] for _ in range(4)]
+        drawn[f"lstm.{direction}.h.w"] = np.concatenate(orthogonal, axis=1).astype(np.float32)
+        # Gates i, f, g, o; what is remembered at first is remembered for long.
+        drawn[f"lstm.{direction}.b"] = np.repeat(np.array([0, 1, 0, 0], np.float32), HIDDEN)
+    dense("frames", 2 * HIDDEN, FRAME, gain=0.5)
+    dense("attention.1", 2 * HIDDEN, 32)
+    dense("attention.2", 32, 1)
+    dense("features", features, 32, gain=2**0.5)
+    dense("embedding", 2 * HIDDEN + 32, EMBEDDING)
+    return drawn | {f"scaling.{name}": values.astype(np.float32) for name, values in scaling.items()}
+
+
+class Dropout(NamedTuple):
+    """Whole channels of a signature are left out while training."""
+
+    key: Array
+    share: Array
+
+
+def apply(
+    parameters: Parameters, sequences: Array, features: Array, dropout: Dropout | None = None
+) -> tuple[Array, Array]:
+    """Run the network.
+
+    Args:
+        parameters: as `init` draws them.
+        sequences: float32 [n, rows, channels], rows a multiple of `STRIDE`.
+        features: float32 [n, features].
+        dropout: while training.
 
     Returns:
-        A model from `sequence` [length, channels] and `features` [features] to `embedding` [EMBEDDING], whose
-        direction counts; its length is not yet 1.
+        frames, float32 [n, rows / STRIDE, FRAME], and embeddings, float32 [n, EMBEDDING], whose direction counts.
     """
-    sequence = tf.keras.Input((length, channels), name="sequence")
-    globals_ = tf.keras.Input((features,), name="features")
-    x = _residual(sequence, filters=48, width=5, stride=2)
-    x = _residual(x, filters=64, width=3, stride=2)
-    x = _L.Bidirectional(_L.LSTM(64, return_sequences=True))(x)
-    weight = _L.Softmax(axis=1)(_L.Dense(1)(_L.Dense(32, activation="tanh")(x)))
-    pooled = _L.Flatten()(_L.Dot(axes=(1, 1))([weight, x]))
+    p = parameters
+    scaled = (sequences - p["scaling.sequence_mean"]) / p["scaling.sequence_deviation"]
+    x = jnp.clip(scaled, -5.0, 5.0)
+    for place, (name, block) in enumerate(blocks(x.shape[-1]).items()):
+        x = _dropped(_residual(p, name, block, x), dropout, place)
+    both = _dropped(_bidirectional(p, x), dropout, -1)
+    frames = _dense(p, "frames", both)
+    weight = jax.nn.softmax(_dense(p, "attention.2", jnp.tanh(_dense(p, "attention.1", both))), axis=1)
+    pooled = (weight * both).sum(axis=1)
     # One feature far out of its range must not outshout the rest.
-    z = _L.Normalization(mean=mean, variance=deviation**2)(globals_)
-    z = _L.Activation("tanh")(_L.Rescaling(1 / 3)(z))
-    z = _L.Dense(32, activation="relu")(z)
-    embedding = _L.Dense(EMBEDDING, name="embedding")(_L.Concatenate()([pooled, z]))
-    return tf.keras.Model([sequence, globals_], embedding, name="bilstm_se")
+    z = jnp.tanh((features - p["scaling.features_mean"]) / p["scaling.features_deviation"] / 3.0)
+    z = jax.nn.relu(_dense(p, "features", z))
+    return frames, _dense(p, "embedding", jnp.concatenate([pooled, z], axis=-1))
 
 
-class DualTask(tf.keras.Model):  # type: ignore[misc]  # TensorFlow has no types
-    """The embedding network with both tasks on top, for training only."""
-
-    def __init__(self, embedding: tf.keras.Model, classes: int) -> None:
-        super().__init__()
-        self.embedding = embedding
-        shape = (classes, EMBEDDING)
-        self.directions = self.add_weight(name="directions", shape=shape, initializer="glorot_uniform")
-        # A gradient step on (12) moves the center of the classes in the batch, and no other: the paper's delta rule.
-        self.centers = self.add_weight(name="centers", shape=shape, initializer="zeros")
-
-    def call(self, inputs: Any, training: bool | None = None) -> Any:  # noqa: FBT001 - Keras' own signature
-        """Return unit embeddings."""
-        return tf.math.l2_normalize(self.embedding(inputs, training=training), axis=1)
-
-    def train_step(self, data: Any) -> dict[str, Any]:
-        """One step on a batch of (inputs, classes)."""
-        inputs, classes = data
-        with tf.GradientTape() as tape:
-            x = self(inputs, training=True)
-            cosine = tf.matmul(x, tf.math.l2_normalize(self.directions, axis=1), transpose_b=True)
-            target = tf.one_hot(classes, tf.shape(cosine)[1])
-            logits = SCALE * (cosine - MARGIN * target)
-            entropy = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(target, logits))
-            distance = tf.reduce_sum(tf.square(x - tf.gather(self.centers, classes)), axis=1)
-            center = 0.5 * tf.reduce_mean(distance)
-            loss = ALPHA * entropy + BETA * center
-        variables = self.trainable_variables
-        self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
-        return {"loss": loss, "entropy": entropy, "center": center}
+def _dropped(x: Array, dropout: Dropout | None, place: int) -> Array:
+    """Leave out channels for the whole of a signature: [n, t, c], and make up for it by the rest."""
+    if dropout is None:
+        return x
+    key = jax.random.fold_in(dropout.key, place + 1)
+    kept = jax.random.uniform(key, (x.shape[0], 1, x.shape[2])) >= dropout.share
+    return x * kept / (1.0 - dropout.share)
 
 
-def optimizer() -> tf.keras.optimizers.Optimizer:
-    """Return Adam with the paper's values, averaging the weights as it goes."""
-    rate = tf.keras.optimizers.schedules.InverseTimeDecay(LEARNING_RATE, decay_steps=1, decay_rate=DECAY)
-    return tf.keras.optimizers.Adam(rate, **ADAM, use_ema=True, ema_momentum=AVERAGING, clipnorm=5.0)
+def _dense(p: Parameters, name: str, x: Array) -> Array:
+    return x @ p[f"{name}.w"] + p[f"{name}.b"]
+
+
+def _convolve(p: Parameters, name: str, shape: Convolution, x: Array) -> Array:
+    """One matrix product per tap: for kernels this small it is faster than a convolution, and it batches over models."""
+    rows = x.shape[1]
+    x = jnp.pad(x, ((0, 0), shape.padding(rows), (0, 0)))
+    out = -(-rows // shape.stride)
+    taps = [x[:, k : k + (out - 1) * shape.stride + 1 : shape.stride] for k in range(shape.width)]
+    stacked = jnp.concatenate(taps, axis=-1)
+    return stacked @ p[f"{name}.w"].reshape(-1, shape.outputs) + p[f"{name}.b"]
+
+
+def _residual(p: Parameters, name: str, block: Block, x: Array) -> Array:
+    """Two convolutions with attention, added to a shortcut: equation (4)."""
+    u = _convolve(p, f"{name}.2", block.second, jax.nn.relu(_convolve(p, f"{name}.1", block.first, x)))
+    # Squeeze and excite, equations (1) to (3): scale each channel by what the whole sequence says of it.
+    s = jax.nn.relu(_dense(p, f"{name}.squeeze", u.mean(axis=1)))
+    u = u * jax.nn.sigmoid(_dense(p, f"{name}.excite", s))[:, None, :]
+    return jax.nn.relu(u + (_convolve(p, f"{name}.s", block.shortcut, x) if block.shortcut else x))
+
+
+def _bidirectional(p: Parameters, x: Array) -> Array:
+    """Equations (5) to (10), in both directions at once: [n, t, c] -> [n, t, 2 HIDDEN]."""
+    driven = jnp.stack([x @ p["lstm.forward.x.w"], x[:, ::-1] @ p["lstm.backward.x.w"]])
+    bias = jnp.stack([p["lstm.forward.b"], p["lstm.backward.b"]])[:, None]
+    recurrent = jnp.stack([p["lstm.forward.h.w"], p["lstm.backward.h.w"]])
+
+    def step(carry: tuple[Array, Array], drive: Array) -> tuple[tuple[Array, Array], Array]:
+        h, c = carry
+        i, f, g, o = jnp.split(drive + h @ recurrent + bias, 4, axis=-1)
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        return (h, c), h
+
+    rest = jnp.zeros((2, x.shape[0], HIDDEN))
+    _, hidden = jax.lax.scan(step, (rest, rest), driven.transpose(2, 0, 1, 3))
+    forward, backward = hidden[:, 0].transpose(1, 0, 2), hidden[::-1, 1].transpose(1, 0, 2)
+    return jnp.concatenate([forward, backward], axis=-1)

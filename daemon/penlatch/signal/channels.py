@@ -31,6 +31,9 @@ DTW_ROWS: Final = 512
 _SLOW: Final = 0.1
 """Share of the mean speed that is added before a logarithm or a division, so that a resting pen has no outliers."""
 
+_STILL: Final = 0.01
+"""Added to a pace before its logarithm [1/s]: slower than anybody writes."""
+
 _ROUNDING: Final = 1e-9
 """What varies by less than this share of its magnitude is constant."""
 
@@ -47,6 +50,8 @@ class _View(NamedTuple):
     vy: NDArray[np.float64]
     v: NDArray[np.float64]
     """Speed [mean speeds]."""
+    mean: float
+    """Mean speed [sides of the unit square per second], 1 for a pen at rest."""
 
     @classmethod
     def of(cls, ink: Ink) -> _View:
@@ -54,7 +59,7 @@ class _View(NamedTuple):
         vx, vy = ink.slope(x), ink.slope(y)
         v = np.hypot(vx, vy)
         mean = v.mean() or 1.0
-        return cls(ink, x, y, vx / mean, vy / mean, v / mean)
+        return cls(ink, x, y, vx / mean, vy / mean, v / mean, float(mean))
 
 
 CHANNELS: Final[dict[str, Callable[[_View], NDArray[np.float64]]]] = {}
@@ -151,6 +156,13 @@ def _pause(view: _View) -> NDArray[np.float64]:
 def _time(view: _View) -> NDArray[np.float64]:
     """Time since first contact, pen-ups included, as a share of the whole [0..1]."""
     return view.ink.t / (view.ink.t[-1] or 1.0)
+
+
+@_channel
+def _pace(view: _View) -> NDArray[np.float64]:
+    """Speed in the drawing's own size, ln((|v| + 0.1 mean |v|) / R + 0.01 /s), R = sqrt(var x + var y) [ln 1/s]."""
+    radius = np.hypot(view.x.std(), view.y.std()) or 1.0
+    return np.asarray(np.log((view.v + _SLOW) * view.mean / radius + _STILL))
 
 
 _IMPULSES: Final = ("start", "pause")

@@ -23,6 +23,7 @@ from training.sources import DataMissingError, DatasetError, data_folder, locate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
     from numpy.typing import NDArray
 
 __all__ = [

@@ -78,9 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--matrix", action="store_true", help="every database, by models made from the others")
     who = parser.add_argument_group("by which models")
     who.add_argument("--models", type=Path, metavar="DIR", help="this folder for everybody, whomever it has met")
-    who.add_argument(
-        "--unseen-database", action="store_true", help="models that have met nobody of the whole database"
-    )
+    who.add_argument("--unseen-database", action="store_true", help="models that have met nobody of the whole database")
     how = parser.add_argument_group("as poorer pens would have recorded them")
     how.add_argument("--degrade", choices=list(DEGRADATIONS), help="before a signature is analysed")
     how.add_argument("--degrade-queries", action="store_true", help="only what is tested, not the references")

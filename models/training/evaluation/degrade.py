@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -95,7 +96,7 @@ def _runs(trace: Trace) -> list[slice]:
     silent = np.diff(trace.t) > max(GAP_FRAMES * _interval(trace), GAP_S)
     cuts = np.flatnonzero(silent | (np.diff(trace.down.astype(np.int8)) != 0)) + 1
     edges = [0, *cuts.tolist(), len(trace)]
-    return [slice(begin, end) for begin, end in zip(edges[:-1], edges[1:], strict=True)]
+    return [slice(begin, end) for begin, end in pairwise(edges)]
 
 
 def _resampled(

@@ -35,6 +35,8 @@ def run_matrix(options: Options) -> Matrix:
         # Better now than after an hour.
         choose(row.dataset, ["1"], models=default_directory(), told=row.models, unseen_database=row.unseen_database)
     words = ["scripts/evaluate --matrix --refs", str(options.references), "--seed", str(options.seed)]
+    if options.degrade is not None:
+        words += ["--degrade", options.degrade, *(["--degrade-queries"] if options.degrade_queries else [])]
     if options.models is not None:
         words += ["--models", options.models.name]
     return Matrix(command=" ".join(words), reports=tuple(run(row).report for row in rows))

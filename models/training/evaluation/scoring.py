@@ -71,7 +71,8 @@ class Scored:
     def of(self, scorer: str, kind: Attempt, *, unmet: bool = False) -> NDArray[np.float64]:
         """Return the scores of one kind of attempt; with `unmet`, by those only whom the models have not met."""
         wanted = self.kinds == kind
-        return self.scores[scorer][wanted & ~self.met if unmet else wanted]
+        found: NDArray[np.float64] = self.scores[scorer][wanted & ~self.met if unmet else wanted]
+        return found
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from training.evaluation.figures import Against
     from training.evaluation.report import Matrix, Report, Scorer
 
-_COLUMNS = f"{'':11s} {'EER':>6s} {'95 % interval':>15s} {'per user':>9s} {'FNMR@1%':>8s} {'FNMR@0.1%':>10s} {'AUC':>8s}"
+_COLUMNS = (
+    f"{'':11s} {'EER':>6s} {'95 % interval':>15s} {'per user':>9s} {'FNMR@1%':>8s} {'FNMR@0.1%':>10s} {'AUC':>8s}"
+)
 
 
 def as_text(report: Report) -> str:
@@ -61,9 +63,7 @@ def _table(report: Report, title: str, name: str) -> Iterator[str]:
     yield _COLUMNS
     for scorer, found in rows.items():
         low, high = found.eer_interval
-        at = " ".join(
-            f"{value:{width}.2f}" for value, width in zip(found.fnmr_at_fmr.values(), (8, 10), strict=True)
-        )
+        at = " ".join(f"{value:{width}.2f}" for value, width in zip(found.fnmr_at_fmr.values(), (8, 10), strict=True))
         yield (
             f"{scorer:11s} {found.eer:6.2f} {f'{low:.2f} - {high:.2f}':>15s} {found.eer_per_user:9.2f} {at} "
             f"{found.auc:8.5f}"

@@ -15,7 +15,6 @@ from training.splits import FOLDS, fold_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
     from pathlib import Path
 
     from training.records import Database

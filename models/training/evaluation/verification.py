@@ -123,8 +123,8 @@ def _failures(loaded: Loaded, plan: Plan, scores: Scores) -> Failures:
     people = len(tested(plan.trials)) + len(plan.not_enrolled)
     not_enrolled = len(plan.not_enrolled) + len(scores.not_enrolled)
     known = set(tested(plan.trials))
-    spoilt = Counter(found.kind for found in loaded.unusable if found.user in known)
-    not_acquired = {kind: count + spoilt.get(kind, 0) for kind, count in scores.not_acquired.items()}
+    spoilt = Counter[str](found.kind for found in loaded.unusable if found.user in known)
+    not_acquired: dict[str, int] = {kind: count + spoilt.get(kind, 0) for kind, count in scores.not_acquired.items()}
     attempts = sum(len(trial.attempts) for trial in scores.trials) + sum(not_acquired.values())
     return Failures(
         fte=round(100 * not_enrolled / people, 3),

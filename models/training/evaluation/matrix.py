@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from penlatch.verify.artefacts import default_directory
 from training.evaluation.report import Matrix
 from training.evaluation.scoring import DEFAULT
 from training.evaluation.unseen import choose
@@ -33,7 +32,7 @@ def run_matrix(options: Options) -> Matrix:
     ]
     for row in rows:
         # Better now than after an hour.
-        choose(row.dataset, ["1"], models=default_directory(), told=row.models, unseen_database=row.unseen_database)
+        choose(row.dataset, ["1"], told=row.models, unseen_database=row.unseen_database)
     words = ["scripts/evaluate --matrix --refs", str(options.references), "--seed", str(options.seed)]
     if options.degrade is not None:
         words += ["--degrade", options.degrade, *(["--degrade-queries"] if options.degrade_queries else [])]

@@ -168,9 +168,10 @@ def fusion(loaded: Loaded, *, seed: int) -> Plan:
     Simple forgers know a name and nothing else: here, three other people sign their own. People without three
     skilled forgeries are left out.
     """
-    people = [p for p in _people(loaded) if len(p.skilled) >= FUSION_POOL]
-    unforged = {p.user: f"fewer than {FUSION_POOL} skilled forgeries" for p in _people(loaded) if p not in people}
-    enrolled, left_out, not_enrolled = _enough(people, 1 + FUSION_POOL, "the fusion paper's pools")
+    everybody = _people(loaded)
+    forged = [p for p in everybody if len(p.skilled) >= FUSION_POOL]
+    unforged = {p.user: f"fewer than {FUSION_POOL} skilled forgeries" for p in everybody if p not in forged}
+    enrolled, left_out, not_enrolled = _enough(forged, 1 + FUSION_POOL, "the fusion paper's pools")
     trials = []
     for place, person in enumerate(enrolled):
         others = enrolled[:place] + enrolled[place + 1 :]

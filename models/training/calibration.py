@@ -20,12 +20,12 @@ from penlatch.verify.calibrate import (
     Logistic,
     Population,
     Spread,
-    disagreements,
     own_spread,
     terms,
     z_scores,
 )
 from penlatch.verify.characters import common_cuts
+from penlatch.verify.reasons import disagreements
 from penlatch.verify.verifier import DISTANCES
 from training.metrics import equal_error
 

@@ -251,10 +251,10 @@ class Info(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     mode: Literal["on-demand", "always"]
     threshold: Probability
     """The probability from which on it is a match, now."""
-    threshold_from: Literal["configured", "calibrated", "fallback"]
+    threshold_from: Literal["configured", "calibrated", "fallback"] = "configured"
     """`configured`: by `verify.threshold` or its default; `calibrated`: fitted to `verify.target_fmr` by `penlatch
     calibrate`; `fallback`: the default, because no calibration supports the target."""
-    target_fmr: Probability | None
+    target_fmr: Probability | None = None
     """The rate of false matches asked for, None where none is."""
     models: str
     """Digest of the model manifest."""
@@ -372,7 +372,6 @@ class Request(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     extend: bool = False
     """For `enroll`: add references to those of a person who is enrolled, on another day."""
     transaction: Annotated[str, msgspec.Meta(max_length=128)] | None = None
-
 
     def __post_init__(self) -> None:
         """Hold a first enrolment to the least number of references.

@@ -1,6 +1,6 @@
 """Disguises: one aspect of a signature changed and the others left alone, so that the truth about it is known.
 
-They are what `verify.reasons` is measured by: whoever signs 25 % slower than ever must be told "speed" and nothing else.
+They are what `verify.reasons` is measured by: whoever signs 25 % slower than ever must be told "speed" first.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Quality: what a set of references is worth: whether the signature is complex enough to protect, and whether it is one.
+"""Quality: what references are worth: whether the signature is complex enough to protect, and whether it is one.
 
 **Complexity** is how much a forger would have to get right. It counts turning points of the pen, to the side and in
 height, that are more than a tremor (`TURN` of the size), and what strokes beyond the first add; weighs them by how

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from penlatch.errors import ModelError
 from penlatch.signal.features import global_features
 from penlatch.signal.preprocess import clean
 from penlatch.signal.tilt import tilt_features
-from penlatch.verify import bilstm_se, calibrate, dtw, fusion, reasons
+from penlatch.verify import bilstm_se, calibrate, dtw, fusion, quality, reasons
 from penlatch.verify.artefacts import CALIBRATION, Artefacts
 from penlatch.verify.bilstm_se import BilstmSe
 from penlatch.verify.calibrate import Calibration, Evidence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from penlatch.ink import Trace
-    from penlatch.messages import Disagreement, Reason
+    from penlatch.messages import Disagreement, Quality, Reason
 
     Distances = Callable[[NDArray[np.float32], Sequence[NDArray[np.float32]]], NDArray[np.float64]]
     """From a prepared query to each of all prepared references."""
@@ -97,6 +97,8 @@ class Verifier:
         """Digest of the models: a template made under another is of no use."""
         self.runtime = RUNTIME
         """Name and version of what runs the models."""
+        self.metrics: Mapping[str, Any] = artefacts.manifest.metrics
+        """What was measured of the models before they were shipped."""
         self._path = artefacts.directory
         self._network = BilstmSe(artefacts)
         self._calibration = Calibration.from_bytes(artefacts.files[CALIBRATION], path=artefacts.directory / CALIBRATION)
@@ -193,6 +195,15 @@ class Verifier:
         evidence = self._evidence(self._template(accepted), candidate)
         terms = calibrate.terms(evidence, self._calibration.population)
         return bool(self._calibration.agreement.logit(terms) >= 0.0)
+
+    def quality(self, traces: Sequence[Trace], template: Template) -> Quality:
+        """Say what references are worth.
+
+        Args:
+            traces: The references.
+            template: Made of them, in the same order.
+        """
+        return quality.assess(traces, template, self._calibration.population)
 
     def _template(self, references: Sequence[Analysis]) -> Template:
         prepared = {scorer: tuple(r.prepared[scorer] for r in references) for scorer in DISTANCES}

@@ -93,7 +93,7 @@ class Disagreement(Message, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     reason: Reason
     """`shape`, `speed`, `pressure`, `rhythm`, `size` or `tilt`."""
     excess: Annotated[float, msgspec.Meta(ge=0.0)]
-    """Times the disagreement that one genuine signature in twenty exceeds: above 1 it is rare."""
+    """0 for none; one genuine signature in twenty goes beyond 1, every other beyond 0.37."""
 
 
 class Action(StrEnum):

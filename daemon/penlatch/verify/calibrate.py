@@ -99,6 +99,8 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Is it by the same hand at all? Against other people's signatures, for enrolment."""
     surprise: dict[str, float]
     """By aspect: the disagreement (see `reasons.disagreements`) that one genuine signature in twenty exceeds."""
+    usual: dict[str, float] = {}
+    """By aspect: the disagreement that every other genuine signature exceeds."""
 
     @classmethod
     def from_bytes(cls, content: bytes, *, path: Path | str) -> Calibration:

@@ -1,8 +1,9 @@
 """Reasons: what about a signature disagreed with the references, and by how much, for people and never for P(genuine).
 
 An aspect's disagreement is the root mean square of the z-scores of its features (see `calibrate.z_scores`). How much
-of it is usual differs from aspect to aspect, so each is divided by the disagreement that one genuine signature in
-twenty exceeds: an excess of 1 is as rare in any aspect, and the greatest excess comes first.
+of it is usual, and how much is rare, differs from aspect to aspect: many features of a shape never go astray together,
+while all of a speed do. The excess is the same scale for all: 1 where one genuine signature in twenty goes beyond,
+1 / e = 0.37 where every other does, and a power of the disagreement between and beyond. The greatest comes first.
 
 Tempo, pauses and duration depend on each other, so each feature belongs to one aspect by what moves it alone:
 
@@ -16,7 +17,8 @@ Features that more than one change moves (the duration; the share of rows that g
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import math
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
@@ -36,6 +38,18 @@ _SPEED: Final = (
 _RHYTHM: Final = ("pen_up_share", "longest_pause", "log_mean_pause", "longest_stroke", "half_way")
 
 
+class Rarity(Protocol):
+    """What is usual and what is rare for genuine signatures; a `Calibration` is one."""
+
+    @property
+    def surprise(self) -> Mapping[str, float]:
+        """By aspect: the disagreement that one genuine signature in twenty exceeds."""
+
+    @property
+    def usual(self) -> Mapping[str, float]:
+        """By aspect: the disagreement that every other exceeds."""
+
+
 def _of_group(group: str) -> tuple[str, ...]:
     return tuple(feature.name for feature in FEATURES if feature.group == group)
 
@@ -52,8 +66,10 @@ ASPECTS: Final[Mapping[Reason, tuple[str, ...]]] = {
 TILT_DEVIATION: Final = (0.038, 0.052)
 """Standard deviation of each of `signal.tilt.TILT` within a person, over two sittings: SVC2004 Task2, 40 people, 800
 genuine signatures (`scripts/reasons --tilt`)."""
-TILT_SURPRISE: Final = 3.5
+TILT_SURPRISE: Final = 3.46
 """The disagreement in tilt that one genuine signature in twenty exceeds; from the same people."""
+TILT_USUAL: Final = 1.03
+"""And that every other exceeds."""
 MAX_TILT_Z: Final = 12.0
 """Beyond so many standard deviations, a pen held further round is no more of a surprise."""
 DECIMALS: Final = 2
@@ -91,9 +107,18 @@ def tilt_disagreement(tilt: NDArray[np.float64], references: NDArray[np.float64]
     return float(np.sqrt((z**2).mean()))
 
 
+def excess(disagreement: float, *, usual: float, surprise: float) -> float:
+    """Return how rare a disagreement is: 1 at `surprise`, 1 / e at `usual`, a power of it everywhere.
+
+    Where nothing greater than zero and less than the surprise is known as usual, it is the share of the surprise.
+    """
+    power = 1.0 / math.log(surprise / usual) if 0 < usual < surprise else 1.0
+    return float((disagreement / surprise) ** power)
+
+
 def rank(
     z: NDArray[np.float64],
-    surprise: Mapping[str, float],
+    rarity: Rarity,
     *,
     tilt: NDArray[np.float64] | None = None,
     reference_tilt: NDArray[np.float64] | None = None,
@@ -102,14 +127,17 @@ def rank(
 
     Args:
         z: Of its global features, float64 [len(FEATURES)].
-        surprise: By aspect: the disagreement that one genuine signature in twenty exceeds.
+        rarity: What is usual and what is rare.
         tilt: Its tilt features, float64 [len(TILT)]; None where the pen tells no tilt.
         reference_tilt: Those of the references, float64 [n, len(TILT)]; None where one of them has none.
     """
-    excess = {Reason(aspect): float(value) / surprise[aspect] for aspect, value in disagreements(z).items()}
+    found = {
+        Reason(aspect): excess(float(value), usual=rarity.usual.get(aspect, 0.0), surprise=rarity.surprise[aspect])
+        for aspect, value in disagreements(z).items()
+    }
     if tilt is not None and reference_tilt is not None:
-        excess[Reason.TILT] = tilt_disagreement(tilt, reference_tilt) / TILT_SURPRISE
-    ordered = sorted(excess.items(), key=lambda found: -found[1])
+        found[Reason.TILT] = excess(tilt_disagreement(tilt, reference_tilt), usual=TILT_USUAL, surprise=TILT_SURPRISE)
+    ordered = sorted(found.items(), key=lambda each: -each[1])
     return tuple(Disagreement(reason=reason, excess=round(value, DECIMALS)) for reason, value in ordered)
 
 

@@ -159,7 +159,7 @@ class Verifier:
         match = probability >= self.threshold
         ranked = reasons.rank(
             calibrate.z_scores(evidence, self._calibration.population),
-            self._calibration.surprise,
+            self._calibration,
             tilt=signature.tilt,
             reference_tilt=template.tilt,
         )

@@ -82,9 +82,13 @@ def shipped(models: Path | None = None) -> Rarity:
     return Rarity(calibration.population, calibration.surprise, calibration.usual)
 
 
-def fitted(people: Sequence[Sequence[Trace]], like: Population) -> Rarity:
-    """Return what is rare among the genuine signatures of some people; distances are not looked at."""
-    features = [np.array([global_features(trace) for trace in traces]) for traces in people]
+def fitted(features: Sequence[NDArray[np.float64]], like: Population) -> Rarity:
+    """Return what is rare among the genuine signatures of some people; distances are not looked at.
+
+    Args:
+        features: Of each person, float64 [signatures, len(FEATURES)].
+        like: Has everything but the deviations of features.
+    """
     pooled = np.sqrt(np.mean([own.var(axis=0, ddof=1) for own in features], axis=0))
     population = Population(spread=like.spread, deviation=tuple(map(float, pooled)))
     found = [disagreements(z_of(own[REFERENCES:], own[:REFERENCES], population)) for own in features]
@@ -144,8 +148,9 @@ def measure_database(name: str, people: int | None, data: Path | None = None) ->
     of_shipped = shipped()
     confusion = Confusion()
     if name == "svc2004-task2":
+        features = {user: np.array([global_features(trace) for trace in own]) for user, own in traces.items()}
         by_fold = {
-            fold: fitted([own for user, own in traces.items() if _fold(user) != fold], of_shipped.population)
+            fold: fitted([own for user, own in features.items() if _fold(user) != fold], of_shipped.population)
             for fold in range(FOLDS)
         }
     else:

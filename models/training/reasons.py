@@ -106,8 +106,8 @@ def z_of(features: NDArray[np.float64], references: NDArray[np.float64], populat
     return z_scores(evidence, population)
 
 
-def measure(traces: Sequence[Trace], rarity: Rarity, confusion: Confusion) -> None:
-    """Disguise each signature of a person after the first `REFERENCES`, and note what is named first."""
+def measure(traces: Sequence[Trace], rarity: Rarity, confusion: Confusion, *, step: int = 1) -> None:
+    """Disguise signatures of a person after the first `REFERENCES`, one in `step`; note what is named first."""
     references = np.array([global_features(trace) for trace in traces[:REFERENCES]])
     tilts = [tilt_features(trace) for trace in traces[:REFERENCES]]
     known = [tilt for tilt in tilts if tilt is not None]
@@ -117,7 +117,7 @@ def measure(traces: Sequence[Trace], rarity: Rarity, confusion: Confusion) -> No
         z = z_of(global_features(trace), references, rarity.population)
         return rank(z, rarity, tilt=tilt_features(trace), reference_tilt=reference_tilt)
 
-    for trace in traces[REFERENCES:]:
+    for trace in traces[REFERENCES::step]:
         if reasons(trace)[0].excess >= 1.0:
             confusion.unknown += 1
             continue
@@ -136,8 +136,8 @@ def measure_synthetic(writers: int) -> Confusion:
     return confusion
 
 
-def measure_database(name: str, people: int | None, data: Path | None = None) -> Confusion:
-    """Measure the people of a database, at most so many.
+def measure_database(name: str, *, people: int | None = None, step: int = 1, data: Path | None = None) -> Confusion:
+    """Measure the people of a database, at most so many, by one signature in `step`.
 
     Raises:
         DataMissingError: if it is not there.
@@ -156,7 +156,7 @@ def measure_database(name: str, people: int | None, data: Path | None = None) ->
     else:
         by_fold = dict.fromkeys(range(FOLDS), of_shipped)
     for user in list(traces)[:people]:
-        measure(traces[user], by_fold[_fold(user)], confusion)
+        measure(traces[user], by_fold[_fold(user)], confusion, step=step)
     return confusion
 
 
@@ -210,7 +210,7 @@ def main() -> None:
     if options.dataset == SYNTHETIC:
         confusion = measure_synthetic(options.people or WRITERS)
     else:
-        confusion = measure_database(options.dataset, options.people, options.data)
+        confusion = measure_database(options.dataset, people=options.people, data=options.data)
     print(f"{options.dataset}, {REFERENCES} references, {len(FEATURES)} features")
     print(table(confusion))
     if options.json:

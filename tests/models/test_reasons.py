@@ -11,13 +11,14 @@ from training.reasons import Confusion, measure_database, table, tilt_constants
 
 NAMED_FIRST = 0.8
 """Least share of changed signatures whose change is named first."""
-PEOPLE = 20
+STEP = 3
+"""Of the signatures of a person, one in so many is changed: the whole takes `scripts/reasons` a minute."""
 
 
 @pytest.fixture(scope="module", params=["svc2004-task2", "susig-visual"])
 def confusion(request: pytest.FixtureRequest) -> Confusion:
     try:
-        return measure_database(request.param, PEOPLE)
+        return measure_database(request.param, step=STEP)
     except DataMissingError as missing:
         pytest.skip(str(missing))
 
@@ -27,7 +28,7 @@ def test_each_change_is_named_first(confusion: Confusion) -> None:
     assert len(measured) >= 9
     for disguise in measured:
         first, n = confusion.share(disguise.name, disguise.aspect)
-        assert n >= 150, disguise.name
+        assert n >= 80, disguise.name
         assert first >= NAMED_FIRST * n, table(confusion)
 
 

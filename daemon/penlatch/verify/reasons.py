@@ -1,9 +1,10 @@
 """Reasons: what about a signature disagreed with the references, and by how much, for people and never for P(genuine).
 
 An aspect's disagreement is the root mean square of the z-scores of its features (see `calibrate.z_scores`); that of the
-speed is their mean, since a hand that is faster moves all of them, each in the direction that is known. How much of it is usual, and how much is rare, differs from aspect to aspect: many features of a shape never go astray together,
-while all of a speed do. The excess is the same scale for all: 1 where one genuine signature in twenty goes beyond,
-1 / e = 0.37 where every other does, and a power of the disagreement between and beyond. The greatest comes first.
+speed is their mean, since a hand that is faster moves all of them, each in the direction that is known. How much of it
+is usual, and how much is rare, differs from aspect to aspect: many features of a shape never go astray together. The
+excess is the same scale for all: 1 where one genuine signature in twenty goes beyond, 1 / e = 0.37 where every other
+does, and a power of the disagreement between and beyond. The greatest comes first.
 
 Tempo, pauses and duration depend on each other, so a feature belongs to an aspect by what moves it:
 

@@ -29,6 +29,7 @@ class ScriptedVerbs:
         self.journal: list[Decision] = []
         """Decisions, oldest first."""
         self.health = health()
+        self.information = INFO
         self.calibration: Sequence[Calibration | RequestError] = []
         """What `calibrate` plays."""
         self.under_way: Action | None = None
@@ -108,4 +109,4 @@ class ScriptedVerbs:
         return self.health
 
     async def info(self) -> Info:
-        return INFO
+        return self.information

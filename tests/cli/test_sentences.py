@@ -91,6 +91,15 @@ def test_the_end_of_an_enrolment_says_what_it_is_worth_and_what_comes_next() -> 
     )
 
 
+def test_a_second_sitting_says_what_it_added_or_that_it_added_nothing() -> None:
+    end = Enrollment(user="alice", outcome="enrolled", done=True, reason=None, stage=2, stages=2, extend=True)
+    assert tell(end) == "2 references were added to those of alice."
+    failed = Enrollment(
+        user="alice", outcome="error", done=True, reason=Reason.DISAGREES, stage=0, stages=2, extend=True
+    )
+    assert tell(failed).startswith("error: nothing was added to the references of alice: it is unlike")
+
+
 def test_a_reference_that_was_taken_out_is_named() -> None:
     step = Enrollment(user="alice", outcome="retry", done=False, reason=Reason.OUTLIER, stage=4, stages=5, replaces=2)
     assert tell(step).startswith("Reference 2 was taken out")

@@ -10,6 +10,7 @@ import pytest
 
 from penlatch.errors import RequestError
 from penlatch.messages import MOST_REFERENCES, Enrollment, Reason, Verdict
+from penlatch.service import judge as judge_module
 from penlatch.service.actions import STRANGERS
 from penlatch.sim.writer import Writer
 from support.bench import Bench, collect, decisions, traces
@@ -113,12 +114,16 @@ async def test_after_two_replacements_a_person_is_taken_as_they_are(
 # --- A second sitting -----------------------------------------------------------------------------------------
 
 
-async def test_the_first_sitting_advises_a_second_and_the_second_does_not(bench: Bench) -> None:
+async def test_the_first_sitting_advises_a_second_on_another_day(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     first = (await enrolling(bench, traces(ADA, 5)))[-1]
+    assert not first.extend
     assert first.advice is not None
     assert "another day" in first.advice
-    second = (await enrolling(bench, traces(ADA, 3, seed=1), references=3, extend=True))[-1]
-    assert (second.outcome, second.stage, second.stages) == ("enrolled", 3, 3)
+    same_day = (await enrolling(bench, traces(ADA, 1, seed=1), references=1, extend=True))[-1]
+    assert same_day.advice == first.advice
+    monkeypatch.setattr(judge_module, "utc_now", lambda: "2099-01-01T00:00:00.000Z")
+    second = (await enrolling(bench, traces(ADA, 3, seed=2), references=3, extend=True))[-1]
+    assert (second.outcome, second.stage, second.stages, second.extend) == ("enrolled", 3, 3, True)
     assert second.advice is None
 
 

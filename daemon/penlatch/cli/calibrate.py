@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,7 @@ def _lines(found: SiteCalibration) -> Iterator[str]:
 
 
 def _follow(steps: Iterator[Calibration], *, as_json: bool) -> SiteCalibration:
-    watched = not as_json and click.get_text_stream("stderr").isatty()
+    watched = not as_json and sys.stderr.isatty()
     for step in steps:
         if as_json:
             click.echo(msgspec.json.encode(step).decode())

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from training.datasets import Database
 
 ARCHIVES: dict[Database, str] = {
+    "svc2004-task1": "svc2004-task1",
     "svc2004-task2": "svc2004-task2",
     "susig-visual": "susig",
     "susig-blind": "susig",

@@ -17,7 +17,6 @@ Prints tables, draws Figure 5, writes `models/results/seed-fusion.json`. Finishe
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -43,6 +42,7 @@ from training.datasets import MIN_POINTS, by_user, load
 from training.metrics import eer
 from training.seeds.kept import Kept
 from training.seeds.provenance import digests, write
+from training.splits import FOLDS, fold_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from training.datasets import Database
 
 DATABASES: Final[tuple[Database, ...]] = ("svc2004-task2", "susig-visual", "susig-blind", "sigcomp2009-nfi")
-FOLDS: Final = 4
 EACH: Final = 3
 """Genuine signatures, simple and skilled forgeries of a person beside the reference: three of each."""
 WEIGHTS: Final = (2, 3, 4, 5, 6, 7, 8, 9, 10, 20)
@@ -88,11 +87,6 @@ class Person(NamedTuple):
     user: str
     genuine: list[NDArray[np.float32]]
     skilled: list[NDArray[np.float32]]
-
-    @property
-    def fold(self) -> int:
-        """Where this person is tested: the number in the name, modulo FOLDS."""
-        return int(re.sub(r"\D", "", self.user)) % FOLDS
 
 
 class Costs(NamedTuple):
@@ -282,7 +276,7 @@ def summary(found: Costs, folds: NDArray[np.int_]) -> dict[str, Any]:
 
 def reproduce(everybody: Sequence[Person]) -> dict[str, Any]:
     """Run the paper's experiments on one database."""
-    folds = np.array([person.fold for person in everybody])
+    folds = np.array([fold_of(person.user) for person in everybody])
     found = costs(everybody)
     strict, choices = strict_matches(found, folds)
     chosen = best(found)
@@ -298,7 +292,8 @@ def reproduce(everybody: Sequence[Person]) -> dict[str, Any]:
 
     return {
         "people": len(everybody),
-        "mean_genuine_cost": round(float(found.at(WEIGHT)[..., _KINDS["genuine"]].mean()), 4),
+        "mean_cost": {kind: round(float(found.at(WEIGHT)[..., s].mean()), 4) for kind, s in _KINDS.items()},
+        "genuine_cost_deviation": round(float(found.at(WEIGHT)[..., _KINDS["genuine"]].std()), 4),
         "figure_5": {str(a): [round(v, 2) for v in values] for a, values in sweep(found).items()},
         "strict": all_tables(strict) | {"choices": [[c.weight, c.share, round(c.threshold, 4)] for c in choices]},
         "paper": all_tables(own) | {"choice": [chosen.weight, chosen.share, round(chosen.threshold, 4)]},
@@ -308,7 +303,7 @@ def reproduce(everybody: Sequence[Person]) -> dict[str, Any]:
 
 def finer(everybody: Sequence[Person], kept: Kept, name: str) -> dict[str, Any]:
     """Try every m and n on ten draws of one database."""
-    folds = np.array([person.fold for person in everybody])
+    folds = np.array([fold_of(person.user) for person in everybody])
     table = {}
     for m in FINE_SEGMENTS:
         for n in FINE_SAMPLES:

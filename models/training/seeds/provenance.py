@@ -32,13 +32,17 @@ def digests(databases: Iterable[Database], data: Path | None) -> dict[str, str]:
     """Return the SHA-256 of each database's archive, by its name; an unpacked folder's is that of its sorted files."""
     found = {}
     for name in sorted({ARCHIVES[database] for database in databases}):
-        folder = data or data_folder()
-        packed = folder / f"{name}.zip"
         digest = hashlib.sha256()
-        for file in [packed] if packed.is_file() else sorted(p for p in (folder / name).rglob("*") if p.is_file()):
+        for file in _files(name, data or data_folder()):
             digest.update(file.read_bytes())
         found[name] = digest.hexdigest()
     return found
+
+
+def _files(name: str, data: Path) -> list[Path]:
+    """Return the archive, or the files of the folder, whether `data` is it or holds it."""
+    place = next((path for path in (data / f"{name}.zip", data / name) if path.exists()), data)
+    return [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
 
 
 def write(

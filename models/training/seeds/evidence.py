@@ -38,6 +38,8 @@ ALIGNMENTS: Final[Mapping[str, tuple[str, ...]]] = {
 """Channels of time warpings beside the plain one, each divided by its standard deviation over training signatures."""
 _FLOOR: Final = 1e-3
 """Added to distances before a logarithm."""
+_SPREAD_FLOOR: Final = 0.05
+"""Added to deviations of logarithms of distances."""
 _NEAREST: Final = 3
 _STRENGTH: Final = 0.3
 """Of the ridge in `_ridge`, beside a kernel of mean 1 on its diagonal."""
@@ -124,16 +126,17 @@ def terms(user: User, spread: NDArray[np.float64]) -> NDArray[np.float64]:
     """Turn comparisons into what the classifier sees, the same for every user.
 
     For every alignment, with logarithms of distances to the genuine (g) and to the forged (f) ones: mean, least and
-    mean of the three least of g, each beside the same among the genuine ones themselves and beside that of f, and the
-    three least of f beside the user's own. Of the global features: a ridge regression of the two classes, mean distance
-    to the genuine ones [their spreads], and that of the strangest eight.
+    mean of the three least of g, each beside the same among the other genuine ones and beside that of f, the three
+    least of f beside the user's own, and by how many of the user's own deviations each of the three of g lies out. Of
+    the global features: a ridge regression of the two classes, mean distance to the genuine ones [their spreads], and
+    that of the strangest eight.
 
     Args:
         user: Whose.
         spread: What `spread_of_features` gave.
 
     Returns:
-        float64 [signatures, 7 x alignments + 3].
+        float64 [signatures, 10 x alignments + 3].
     """
     may = user.comparable()
     columns = [_distance_terms(table, may) for table in user.distances.values()]
@@ -142,8 +145,13 @@ def terms(user: User, spread: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _distance_terms(table: NDArray[np.float64], may: NDArray[np.bool_]) -> NDArray[np.float64]:
     genuine, forged = (_profile(table[:, half], may[:, half]) for half in (slice(0, TRAINED), slice(TRAINED, None)))
-    own = np.log(np.exp(genuine[:TRAINED]).mean(axis=0))
-    return np.column_stack([genuine - own, genuine - forged, forged[:, 2] - own[2]])
+    own = [_own_profiles(table[:TRAINED, :TRAINED], without=row) for row in range(TRAINED)]
+    own += [_own_profiles(table[:TRAINED, :TRAINED])] * (len(table) - TRAINED)
+    mean = np.array([np.log(np.exp(profiles).mean(axis=0)) for profiles in own])
+    middle = np.array([profiles.mean(axis=0) for profiles in own])
+    deviation = np.array([profiles.std(axis=0) for profiles in own])
+    outlying = (genuine - middle) / (deviation + _SPREAD_FLOOR)
+    return np.column_stack([genuine - mean, genuine - forged, forged[:, 2] - mean[:, 2], outlying])
 
 
 def _profile(table: NDArray[np.float64], may: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -152,6 +160,13 @@ def _profile(table: NDArray[np.float64], may: NDArray[np.bool_]) -> NDArray[np.f
     mean = np.where(may, table, 0.0).sum(axis=1) / may.sum(axis=1)
     profile = np.column_stack([mean, ordered[:, 0], ordered[:, :_NEAREST].mean(axis=1)])
     return np.asarray(np.log(profile + _FLOOR))
+
+
+def _own_profiles(between: NDArray[np.float64], *, without: int | None = None) -> NDArray[np.float64]:
+    """Return the profiles of the genuine training signatures among each other, as if one of them had never been."""
+    kept = np.arange(TRAINED) != without if without is not None else np.ones(TRAINED, dtype=np.bool_)
+    others = kept & ~np.eye(TRAINED, dtype=np.bool_)
+    return _profile(between[kept], others[kept])
 
 
 def _ridge(user: User, spread: NDArray[np.float64], may: NDArray[np.bool_]) -> NDArray[np.float64]:

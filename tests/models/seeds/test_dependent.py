@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from training.seeds.dependent import DATASETS, PAPER, Settings, accuracy, evaluate, figures, run, score
+from training.seeds.dependent import (
+    DATASET,
+    DEVELOPMENT,
+    PAPER,
+    Settings,
+    Source,
+    accuracy,
+    evaluate,
+    figures,
+    run,
+    score,
+)
 from training.seeds.evidence import User
 from training.splits import fold_of
 
@@ -38,7 +49,7 @@ def users() -> dict[str, User]:
 
 
 def test_what_separates_is_learned(users: dict[str, User]) -> None:
-    found = evaluate(users)
+    found = evaluate(users, {name: user(50 + int(name[1:])) for name in users})
     assert found["tested"]["genuine"] == found["tested"]["forged"] == 8 * 5
     assert found["tested"]["accuracy"] > 90
     assert found["cross_validated"]["genuine"] == 8 * 5, "of the second sitting"
@@ -46,19 +57,35 @@ def test_what_separates_is_learned(users: dict[str, User]) -> None:
 
 
 def test_without_a_difference_half_is_wrong() -> None:
-    found = evaluate({f"U{number:02d}": user(number, apart=0.0) for number in range(1, 9)})
+    both = [{f"U{number:02d}": user(first + number, apart=0.0) for number in range(1, 9)} for first in (0, 50)]
+    found = evaluate(*both)
     assert 25 < found["tested"]["eer"] < 75
 
 
 def test_nobody_is_judged_by_what_was_learned_of_his_fold(users: dict[str, User]) -> None:
-    before = score(users)
+    before = score(users, [Source(users, 1.0)])
     changed = dict(users)
     mine = [name for name in users if fold_of(name) == 1]
     changed[mine[0]] = user(99)
-    after = score(changed)
+    after = score(changed, [Source(changed, 1.0)])
     np.testing.assert_array_equal(after.tested[mine[1]][0], before.tested[mine[1]][0])
     other = next(name for name in users if fold_of(name) == 2)
     assert (after.tested[other][0] != before.tested[other][0]).any()
+
+
+def test_tested_signatures_are_learned_from_only_where_they_may(users: dict[str, User]) -> None:
+    before = score(users, [Source(users)])
+    spoilt = {}
+    for name, known in users.items():
+        distances = {one: table.copy() for one, table in known.distances.items()}
+        distances["plain"][known.tested] *= 9
+        spoilt[name] = User(EACH, distances, known.features)
+    after = score(spoilt, [Source(spoilt)])
+    for name in users:
+        for one, other in zip(after.training[name], before.training[name], strict=True):
+            np.testing.assert_array_equal(one, other)
+    allowed = score(spoilt, [Source(spoilt, 1.0)])
+    assert (allowed.training["U01"][0] != before.training["U01"][0]).any()
 
 
 def test_errors_are_counted_at_half() -> None:
@@ -71,7 +98,7 @@ def test_errors_are_counted_at_half() -> None:
     assert found["fmr"] == 40
 
 
-def test_a_database_without_two_sittings_is_refused() -> None:
+def test_a_database_without_the_protocol_is_refused() -> None:
     with pytest.raises(ValueError, match="svc2004-task2"):
         run(Settings("susig-blind", None, None, ""))
 
@@ -79,7 +106,7 @@ def test_a_database_without_two_sittings_is_refused() -> None:
 def test_the_committed_figures_beat_the_paper_and_say_where_they_come_from() -> None:
     found = json.loads(RESULTS.read_text(encoding="utf-8"))
     assert found["command"] == "scripts/reproduce dependent"
-    assert len(found["data"][DATASETS[0]]) == 64
+    assert {len(found["data"][database]) for database in (DATASET, DEVELOPMENT)} == {64}
     assert found["tested"]["genuine"] == found["tested"]["forged"] == 200
     assert found["tested"]["accuracy"] > PAPER["accuracy"]
     assert found["tested"]["eer"] < PAPER["eer"]

@@ -66,7 +66,7 @@ class Options(Protocol):
 
     @property
     def data(self) -> Path | None:
-        """Where the database is; None for the usual place."""
+        """The folder that holds both databases, or the archive of Task2 in it; None for the usual place."""
 
     @property
     def json(self) -> Path | None:
@@ -237,9 +237,12 @@ def run(options: Options) -> dict[str, Any]:
     """
     if options.dataset != DATASET:
         raise ValueError(f"the dependent protocol is for {DATASET}: 15 + 15 signatures to train with, two sittings")
+    data = options.data
+    if data is not None and data.name.removesuffix(".zip") == DATASET:
+        data = data.parent  # where the other one is looked for as well
     both: dict[Database, dict[str, User]] = {DATASET: {}, DEVELOPMENT: {}}
     for database, users in both.items():
-        for user, known in compared(database, options.data):
+        for user, known in compared(database, data):
             users[user] = known
             print(f"{database}: compared {user}, {len(users)} users so far", flush=True)
     found: dict[str, Any] = {"users": len(both[DATASET]), "paper": PAPER} | evaluate(both[DATASET], both[DEVELOPMENT])
@@ -252,7 +255,7 @@ def run(options: Options) -> dict[str, Any]:
         f"false rejects and accepts: {tested['false_rejects_and_accepts']}"
     )
     if options.json:
-        content = {"command": options.command, "data": digests(both, options.data)} | found
+        content = {"command": options.command, "data": digests(both, data)} | found
         options.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return found
 

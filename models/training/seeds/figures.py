@@ -40,7 +40,7 @@ def draw_sweep(weights: Sequence[float], accuracies: Mapping[float, Sequence[flo
     for share, values in accuracies.items():
         axes.plot(weights, values, marker=".", label=f"a = {share:.1f}")
     axes.set(xlabel="w", ylabel="accuracy [%]")
-    axes.legend()
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(accuracies), fontsize="x-small")
     _save(figure, axes, path)
 
 

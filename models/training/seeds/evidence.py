@@ -4,8 +4,8 @@ A user's training signatures are 15 genuine ones and 15 forgeries. What a classi
 will be asked, so every training signature is compared with the others only:
 
 * a genuine one not with itself;
-* a forgery with no forgery of the same forger: SVC2004's forgers wrote four each, S21-S24, S25-S28, and so on
-  (distances between the training forgeries show it: at these cuts they jump), and most forgeries tested are by
+* a forgery with no forgery of the same forger: SVC2004's forgers seem to have written four each, S21-S24, S25-S28,
+  and so on (distances between the training forgeries jump at these cuts), and most forgeries tested are by
   somebody new.
 """
 

@@ -30,8 +30,9 @@ from penlatch.signal.features import FEATURES
 from penlatch.signal.preprocess import clean
 from training.calibration import fit_logistic
 from training.datasets import by_user, load
-from training.metrics import bootstrap, eer, rates
+from training.metrics import eer, rates
 from training.seeds.evidence import ALIGNMENTS, TRAINED, User, compare, scales, spread_of_features, terms
+from training.seeds.intervals import of_attempts
 from training.seeds.kept import Kept
 from training.seeds.provenance import digests, write
 from training.splits import FOLDS, fold_of
@@ -190,11 +191,11 @@ def figures(scores: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]
         "genuine": len(genuine),
         "forged": len(forged),
         "accuracy": round(100 * accuracy(genuine, forged), 2),
-        "accuracy_interval": [round(100 * v, 2) for v in bootstrap(scores, accuracy)],
+        "accuracy_interval": of_attempts(list(scores.values()), accuracy),
         "fnmr": round(100 * errors.fnmr, 2),
         "fmr": round(100 * errors.fmr, 2),
         "eer": round(100 * eer(genuine, forged), 2),
-        "eer_interval": [round(100 * v, 2) for v in bootstrap(scores)],
+        "eer_interval": of_attempts(list(scores.values()), eer),
         "eer_per_user": round(100 * float(np.mean([eer(g, f) for g, f in scores.values()])), 2),
         "cost": round(_cost(genuine, forged), 4),
         "false_rejects_and_accepts": {user: counts for user, counts in wrong.items() if any(counts)},

@@ -31,7 +31,7 @@ from penlatch.signal.channels import PAPER_CHANNELS, SEQUENCE_ROWS, sequence
 from penlatch.signal.features import FEATURES, global_features
 from penlatch.signal.preprocess import clean
 from training.datasets import by_user, load
-from training.metrics import bootstrap, eer, rates
+from training.metrics import eer, rates
 from training.seeds.dual_network import (
     ALPHA,
     BATCH,
@@ -47,6 +47,7 @@ from training.seeds.dual_network import (
     train_and_score,
 )
 from training.seeds.figures import draw_roc
+from training.seeds.intervals import of_attempts
 from training.seeds.kept import Kept
 from training.seeds.provenance import digests, write
 
@@ -162,14 +163,13 @@ def summary(users: Sequence[str], runs: Sequence[Run]) -> dict[str, Any]:
         (np.concatenate([run.genuine[-1][k] for run in runs]), np.concatenate([run.forged[-1][k] for run in runs]))
         for k in range(len(users))
     ]
-    by_user = dict(zip(users, pooled, strict=True))
     optimistic = [stopped_on_the_test(run) for run in runs]
     return {
         "mean": _rounded(mean),
         "standard_deviation_over_seeds": spread and _rounded(spread),
         "seeds": [_rounded(f) for f in each],
-        "eer_interval_over_users": [round(100 * v, 2) for v in bootstrap(by_user)],
-        "accuracy_interval_over_users": [round(100 * v, 2) for v in bootstrap(by_user, _accuracy)],
+        "eer_interval_over_users": of_attempts(pooled, eer),
+        "accuracy_interval_over_users": of_attempts(pooled, _accuracy),
         "stopped_on_the_test": {
             way: _rounded({name: float(np.mean([o[way][name] for o in optimistic])) for name in mean})
             for way in optimistic[0]

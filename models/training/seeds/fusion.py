@@ -40,6 +40,7 @@ from penlatch.verify.fusion import (
 )
 from training.datasets import MIN_POINTS, by_user, load
 from training.metrics import eer
+from training.seeds.intervals import bootstrap, of_attempts
 from training.seeds.kept import Kept
 from training.seeds.provenance import digests, write
 from training.splits import FOLDS, fold_of
@@ -235,25 +236,9 @@ def errors_by_person(found: Costs, kind: str, weight: float) -> list[tuple[NDArr
     return [(p[..., _KINDS["genuine"]].ravel(), p[..., _KINDS[kind]].ravel()) for p in scores]
 
 
-def interval(values: NDArray[np.float64]) -> list[float]:
-    """Return the 95 % interval of a mean over people [%], who are drawn with replacement.
-
-    Args:
-        values: float64 [people], a share each.
-    """
-    rng = np.random.default_rng(SEED)
-    means = values[rng.integers(len(values), size=(2000, len(values)))].mean(axis=1)
-    return [round(100 * float(v), 2) for v in np.percentile(means, [2.5, 97.5])]
-
-
-def eer_interval(by_person: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> list[float]:
-    """Return the 95 % interval of the EER [%] over people."""
-    rng = np.random.default_rng(SEED)
-    values = []
-    for _ in range(300):
-        drawn = [by_person[i] for i in rng.integers(len(by_person), size=len(by_person))]
-        values.append(eer(np.concatenate([g for g, _ in drawn]), np.concatenate([f for _, f in drawn])))
-    return [round(100 * float(v), 2) for v in np.percentile(values, [2.5, 97.5])]
+def interval(right: NDArray[np.float64]) -> list[float]:
+    """Return the 95 % interval [%] of the mean over people, float64 [people], a share each."""
+    return bootstrap(len(right), lambda drawn: float(right[drawn].mean()), draws=2000, seed=SEED)
 
 
 def summary(found: Costs, folds: NDArray[np.int_]) -> dict[str, Any]:
@@ -270,7 +255,7 @@ def summary(found: Costs, folds: NDArray[np.int_]) -> dict[str, Any]:
         result[f"eer_{kind}"] = round(
             100 * eer(np.concatenate([g for g, _ in by_person]), np.concatenate([f for _, f in by_person])), 2
         )
-        result[f"eer_{kind}_interval"] = eer_interval(by_person)
+        result[f"eer_{kind}_interval"] = of_attempts(by_person, eer, draws=300, seed=SEED)
     return result
 
 

@@ -56,10 +56,6 @@ _STROKE_WIDTH_MM: Final = 3.0
 """Width of the line at full pressure."""
 _LEVEL_MM: Final = 0.75
 _LEVELS: Final = 4
-_COLUMN: Final = 3
-"""Which of the samples 1..n of a segment its pressure is read at."""
-_COMPARED_NODES: Final = 4
-"""The contour costs look at the first four nodes."""
 _SAME_PLACE: Final = 1e-9
 """Vectors shorter than this have no direction."""
 
@@ -119,7 +115,11 @@ def threshold(between_references: NDArray[np.float64]) -> float:
 
 
 def sample(
-    signatures: Sequence[NDArray[np.float32]], bounds: NDArray[np.float64]
+    signatures: Sequence[NDArray[np.float32]],
+    bounds: NDArray[np.float64],
+    *,
+    segments: int = SEGMENTS,
+    samples: int = SAMPLES,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Read the normalised segment speeds v' and pressure levels F' of every character of every signature.
 
@@ -127,17 +127,19 @@ def sample(
 
         v_ij = length drawn from the sample before t_ij until t_ij / time between them
         v_i  = median of v_i1 .. v_in,        v'_i = v_i / max(v_1 .. v_m), 0 throughout where nothing was drawn
-        F_i  = min(floor(d_i / 0.75) + 1, 4), F'_i = F_i / max(F_1 .. F_m), with d_i the width at t_i3
+        F_i  = min(floor(d_i / 0.75) + 1, 4), F'_i = F_i / max(F_1 .. F_m), with d_i the width at t_i,n/2
 
     Args:
         signatures: s of them, each as `prepare` gave it.
         bounds: float64 [k + 1], as `common_cuts` gave them.
+        segments: m, the paper's 5 unless finer sampling is being studied.
+        samples: n, likewise 6; even.
 
     Returns:
         v' and F', float64 [s, k, m] each.
     """
     begin, share = bounds[:-1, np.newaxis], np.diff(bounds)[:, np.newaxis]
-    times = begin + share * np.linspace(0.0, 1.0, SEGMENTS * SAMPLES + 1)
+    times = begin + share * np.linspace(0.0, 1.0, segments * samples + 1)
     path, pressure = np.empty((2, len(signatures), *times.shape))
     for k, signature in enumerate(signatures):
         rows = np.linspace(0.0, 1.0, len(signature))
@@ -145,14 +147,15 @@ def sample(
         pressure[k] = np.interp(times, rows, signature[:, 0])
 
     v = np.diff(path, axis=-1) / np.diff(times, axis=-1)
-    speed = _median(v.reshape(*v.shape[:-1], SEGMENTS, SAMPLES))
-    return normalise(speed), normalise(pressure_level(pressure[..., _COLUMN::SAMPLES]))
+    speed = _median(v.reshape(*v.shape[:-1], segments, samples))
+    return normalise(speed), normalise(pressure_level(pressure[..., samples // 2 :: samples]))
 
 
 def _median(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean of the middle two of six values on the last axis; numpy's own median is slow on small arrays."""
+    """Return the mean of the middle two on the last axis (of even length); numpy's own is slow on small arrays."""
     ordered = np.sort(values, axis=-1)
-    return np.asarray((ordered[..., SAMPLES // 2 - 1] + ordered[..., SAMPLES // 2]) / 2.0)
+    middle = values.shape[-1] // 2
+    return np.asarray((ordered[..., middle - 1] + ordered[..., middle]) / 2.0)
 
 
 def pressure_level(pressure: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -168,31 +171,32 @@ def normalise(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 class Model(NamedTuple):
-    """Models of characters: arrays whose leading axes are signatures and characters."""
+    """Models of characters: arrays whose leading axes are signatures and characters; m = 5 nodes in all that runs."""
 
     speed: NDArray[np.float64]
-    """v' [..., 5]."""
+    """v' [..., m]."""
     level: NDArray[np.float64]
-    """F' [..., 5]."""
+    """F' [..., m]."""
     area: NDArray[np.float64]
-    """Of the triangle at each node [..., 5]."""
+    """Of the triangle at each node [..., m]."""
     volume: NDArray[np.float64]
-    """Of the tetrahedron at each node [..., 5]."""
+    """Of the tetrahedron at each node [..., m]."""
     base: NDArray[np.complex128]
-    """Base vector n of the first four nodes on each contour [..., 3, 4], a complex number in the contour's plane:
+    """Base vector n of all nodes but the last on each contour [..., 3, m - 1], a complex number in the contour's plane:
     of length 1, or 0 where a node has no direction."""
     opening: NDArray[np.float64]
-    """Angle between n1 and n2 [rad, 0..pi; ..., 3, 4]."""
+    """Angle between n1 and n2 [rad, 0..pi; ..., 3, m - 1]."""
 
     @classmethod
     def of(cls, speed: NDArray[np.float64], level: NDArray[np.float64]) -> Model:
-        """Build models from v' and F', [..., 5] each.
+        """Build models from v' and F', [..., m] each.
 
         Area and volume at (v, t, F) follow from the triangle (v, t, 0), (0, t, F), (v, 0, F): half the length of the
         cross product of two sides, sqrt((tF)^2 + (vF)^2 + (vt)^2) / 2; and a sixth of the determinant of its corners,
         2 v t F / 6.
         """
-        time = np.broadcast_to(np.arange(1, SEGMENTS + 1) / SEGMENTS, speed.shape)
+        nodes = speed.shape[-1]
+        time = np.broadcast_to(np.arange(1, nodes + 1) / nodes, speed.shape)
         area = np.sqrt((time * level) ** 2 + (speed * level) ** 2 + (speed * time) ** 2) / 2.0
         volume = speed * time * level / 3.0
         contours = np.stack([speed + 1j * time, time + 1j * level, speed + 1j * level], axis=-2)
@@ -216,7 +220,7 @@ def _unit(vectors: NDArray[np.complex128]) -> NDArray[np.complex128]:
 
 
 def directions(contours: NDArray[np.complex128]) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
-    """Return base vectors and opening angles of the first four nodes of contours [..., 5], [..., 4] each."""
+    """Return base vectors and opening angles of all nodes but the last of contours [..., m], [..., m - 1] each."""
     after = _unit(np.diff(contours, axis=-1))
     before = np.concatenate([np.zeros_like(after[..., :1]), -after[..., :-1]], axis=-1)
     n1 = np.where(before == 0, after, before)
@@ -227,33 +231,36 @@ def directions(contours: NDArray[np.complex128]) -> tuple[NDArray[np.complex128]
 
 
 def shape_cost(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return S or V: the mean over the nodes of sqrt(|a_i - b_i|), of areas or of volumes [..., 5]."""
+    """Return S or V: the mean over the nodes of sqrt(|a_i - b_i|), of areas or of volumes [..., m]."""
     return np.asarray(np.sqrt(np.abs(a - b)).mean(axis=-1))
 
 
 def translation_cost(a: Model, b: Model) -> NDArray[np.float64]:
-    """Return C[T], the mean over 4 nodes x 3 contours of |dx| + |dy| + |dz|.
+    """Return C[T], the mean over m - 1 nodes x 3 contours of |dx| + |dy| + |dz|.
 
     Times are equal, and each of v' and F' is a coordinate of two contours out of three.
     """
     moved = np.abs(a.speed - b.speed) + np.abs(a.level - b.level)
-    return np.asarray(2.0 * moved[..., :_COMPARED_NODES].sum(axis=-1) / (3 * _COMPARED_NODES))
+    compared = moved[..., :-1]
+    return np.asarray(2.0 * compared.sum(axis=-1) / (3 * compared.shape[-1]))
 
 
 def rotation_cost(a: Model, b: Model) -> NDArray[np.float64]:
-    """Return C[Sp], the mean over 4 nodes x 3 contours of the angle between the base vectors [rad]."""
+    """Return C[Sp], the mean over m - 1 nodes x 3 contours of the angle between the base vectors [rad]."""
     return np.asarray(np.abs(np.angle(b.base * a.base.conj())).mean(axis=(-1, -2)))
 
 
 def deformation_cost(a: Model, b: Model) -> NDArray[np.float64]:
-    """Return C[D], the mean over 4 nodes x 3 contours of |angle(n1_B, n2_B) - angle(n1_A, n2_A)| [rad]."""
+    """Return C[D], the mean over m - 1 nodes x 3 contours of |angle(n1_B, n2_B) - angle(n1_A, n2_A)| [rad]."""
     compared = (a.base != 0) & (b.base != 0)
     return np.asarray(np.where(compared, np.abs(b.opening - a.opening), 0.0).mean(axis=(-1, -2)))
 
 
-def combine(rotation: NDArray[np.float64], deformation: NDArray[np.float64]) -> NDArray[np.float64]:
+def combine(
+    rotation: NDArray[np.float64], deformation: NDArray[np.float64], *, weight: float = WEIGHT
+) -> NDArray[np.float64]:
     """Return f(x, y) = (x^2 + y^2) / w."""
-    return (rotation**2 + deformation**2) / WEIGHT
+    return (rotation**2 + deformation**2) / weight
 
 
 def cost(a: Model, b: Model) -> NDArray[np.float64]:

@@ -1,32 +1,32 @@
-"""Fits `models/calibration.json`: the logistic models of `penlatch.verify.calibrate`, on people who are not tested."""
+"""Fits `models/calibration.json`: the models of `penlatch.verify.calibrate`, on people who are not tested."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
 
 from penlatch.signal.features import FEATURES
-from penlatch.verify import fusion
 from penlatch.verify.calibrate import (
     FLOOR,
     FORMAT,
     GROUPS,
     MAX_TERM,
+    SIGNED,
     Calibration,
-    Evidence,
     Logistic,
     Population,
+    Skill,
     Spread,
+    both,
     own_spread,
     terms,
     z_scores,
 )
-from penlatch.verify.characters import common_cuts
 from penlatch.verify.reasons import disagreements
-from penlatch.verify.verifier import DISTANCES
+from training.boosting import fit_boosted
 from training.metrics import equal_error
 
 if TYPE_CHECKING:
@@ -34,93 +34,23 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from penlatch.verify.verifier import Analysis
+    from training.comparisons import Comparisons
 
-Attempt = Literal["genuine", "skilled", "random"]
-
-PAIRWISE = tuple(scorer for scorer in DISTANCES if scorer != "fusion")
-"""Scorers whose distance between two signatures does not depend on the other references."""
-
-
-@dataclass(frozen=True, eq=False)
-class Comparisons:
-    """All signatures that claim to be one person's, each compared with that person's first genuine ones."""
-
-    user: str
-    kinds: NDArray[np.str_]
-    """`Attempt` of each signature; the genuine ones come first, as the database orders them."""
-    distances: Mapping[str, NDArray[np.float64]]
-    """By pairwise scorer: float64 [signatures, candidates], to the genuine ones that may be drawn as references."""
-    fusion: tuple[NDArray[np.float32], ...]
-    """Every signature, prepared for the fusion cost, which depends on all references at once."""
-    features: NDArray[np.float64]
-    """Global features, float64 [signatures, len(FEATURES)]."""
-
-    @classmethod
-    def of(
-        cls,
-        user: str,
-        *,
-        genuine: Sequence[Analysis],
-        skilled: Sequence[Analysis],
-        random: Sequence[Analysis],
-        candidates: int,
-    ) -> Comparisons:
-        """Compare everything once; the first `candidates` genuine signatures may be drawn as references."""
-        everything = [*genuine, *skilled, *random]
-        kinds = np.repeat(np.array(["genuine", "skilled", "random"]), [len(genuine), len(skilled), len(random)])
-        references = everything[: min(candidates, len(genuine))]
-        return cls(
-            user=user,
-            kinds=kinds,
-            distances={
-                scorer: np.stack(
-                    [
-                        DISTANCES[scorer](a.prepared[scorer], [r.prepared[scorer] for r in references])
-                        for a in everything
-                    ]
-                )
-                for scorer in PAIRWISE
-            },
-            fusion=tuple(a.prepared["fusion"] for a in everything),
-            features=np.stack([a.features for a in everything]),
-        )
-
-    @property
-    def candidates(self) -> int:
-        """How many genuine signatures may be drawn as references."""
-        return self.distances[PAIRWISE[0]].shape[1]
-
-    def evidence(self, references: Sequence[int]) -> Evidence:
-        """Return what is known of every signature against some genuine ones (which are among the signatures)."""
-        chosen = list(references)
-        tables = {scorer: table[:, chosen] for scorer, table in self.distances.items()}
-        tables["fusion"] = self._fusion_costs(chosen)
-        return Evidence(
-            to_references=tables,
-            between_references={scorer: table[chosen] for scorer, table in tables.items()},
-            features=self.features,
-            reference_features=self.features[chosen],
-        )
-
-    def _fusion_costs(self, chosen: Sequence[int]) -> NDArray[np.float64]:
-        """The same as `fusion.distances` of every signature, in fewer steps: float64 [signatures, len(chosen)]."""
-        bounds = common_cuts([self.fusion[i][:, 2] > 0 for i in chosen])
-        models = fusion.Model.of(*fusion.sample(self.fusion, bounds))
-        return np.stack([fusion.cost(models, models.take(slice(i, i + 1))).mean(axis=-1) for i in chosen], axis=-1)
+SCORERS: Final = ("alignment", "bilstm_se", "multichannel")
+"""What a door runs; `docs/accuracy-log.md` says what each of them buys, and what the others do not."""
 
 
 # --- The population ---------------------------------------------------------------------------------------
 
 
-def fit_population(people: Iterable[Comparisons], *, references: int = 5) -> Population:
+def fit_population(people: Iterable[Comparisons], scorers: Sequence[str], *, references: int = 5) -> Population:
     """Measure how far apart a person's own signatures are, over people."""
     spreads: dict[str, list[NDArray[np.float64]]] = {}
     squares, freedom = np.zeros(len(FEATURES)), 0
     for person in people:
         between = person.evidence(range(min(references, person.candidates))).between_references
-        for scorer, distances in between.items():
-            own = own_spread(distances, None, floor=FLOOR[scorer])
+        for scorer in scorers:
+            own = own_spread(between[scorer], None, floor=FLOOR[scorer])
             spreads.setdefault(scorer, []).append(np.array([own.mean, own.least, own.most]))
         features = person.features[person.kinds == "genuine"]
         squares += ((features - features.mean(axis=0)) ** 2).sum(axis=0)
@@ -175,61 +105,89 @@ def fit_logistic(
 
 # --- The whole calibration --------------------------------------------------------------------------------
 
-GENUINE_TERMS = tuple(
-    [f"{scorer}_{what}" for scorer in DISTANCES for what in ("mean", "least", "most", "spread")]
-    + ["z_mean", "z_rms", "z_top"]
-    + [f"z_{group}" for group in GROUPS]
-    + [f"z_{feature.name}" for feature in FEATURES]
-)
-AGREEMENT_TERMS = ("bilstm_se_mean", "bilstm_se_least", "dtw_mean", "dtw_least", "z_mean", "z_top")
-"""Few, and raw: with one reference there is nothing else to go by."""
-PENALTY = 50.0
-SKILLED_SHARE = 0.75
-"""Weight of the skilled among the forgeries; other people's signatures are the rest."""
-FIRST = 5
-"""Every calibration person is seen with these first references, and with draws of other sizes."""
-DRAWS = (3, 4, 5, 6, 8)
-AGREEMENT_DRAWS = (1, 2, 3, 4)
-AGREEMENT_REFUSES = 0.01
+
+def skill_terms(scorers: Sequence[str]) -> tuple[str, ...]:
+    """Return what tells a forger from the writer."""
+    return (
+        *(f"{scorer}_{what}" for scorer in scorers for what in ("mean", "least", "most", "spread", "raw")),
+        *("z_mean", "z_rms", "z_top"),
+        *(f"z_{group}" for group in GROUPS),
+        *(f"z_{feature.name}" for feature in FEATURES),
+        *(f"s_{name}" for name in SIGNED),
+        *("own", "references"),
+    )
+
+
+def hand_terms(scorers: Sequence[str]) -> tuple[str, ...]:
+    """Return what tells one hand from another: few, and raw, since with one reference there is nothing else to go by."""
+    return tuple(f"{scorer}_{what}" for scorer in scorers for what in ("mean", "least", "raw"))
+
+
+PENALTY: Final = {"skill": 50.0, "hand": 20.0}
+"""Of the squared weights of each logistic model."""
+SHARE: Final = {"genuine": 1.0, "skilled": 0.75, "random": 0.25}
+"""Weight of each kind of attempt, whoever makes it."""
+DATABASE: Final = {
+    "svc2004-task1": 1.0,
+    "svc2004-task2": 2.0,
+    "susig-visual": 0.6,
+    "susig-blind": 0.6,
+    "sigcomp2009-nfi": 0.6,
+    "sigcomp2009-training": 0.2,
+}
+"""Weight of a person: there are fewer in SVC2004, and more forgeries of each."""
+FIRST: Final = 5
+"""Every person is seen with these first references, and with draws of other sizes."""
+DRAWS: Final = (3, 5, 6, 8, 4, 1, 2)
+WITHIN: Final = 10
+"""Most draws are from so many first signatures: one sitting, as at an enrolment."""
+BOTH_SITTINGS: Final = 0.25
+"""Share of draws that are from all candidates."""
+AGREEMENT_DRAWS: Final = (1, 2, 3, 4)
+AGREEMENT_REFUSES: Final = 0.01
 """Share of genuine signatures that an enrolment may refuse; the person signs again then."""
-INNER_FOLDS = 5
+INNER_FOLDS: Final = 5
 
 
 @dataclass(frozen=True, eq=False)
 class _Sample:
-    """Attempts of one calibration person against one draw of references."""
+    """Attempts of one person against one draw of references."""
 
     terms: Mapping[str, NDArray[np.float64]]
     kinds: NDArray[np.str_]
+    weight: float
 
     def weights(self, share: Mapping[str, float]) -> NDArray[np.float64]:
         """Give every kind of attempt its share, however many there are of it."""
         weight = np.zeros(len(self.kinds))
         for kind, part in share.items():
             these = self.kinds == kind
-            weight[these] = part / max(np.count_nonzero(these), 1)
+            weight[these] = self.weight * part / max(np.count_nonzero(these), 1)
         return weight
 
 
-def fit(people: Sequence[Comparisons], *, seed: int = 0) -> Calibration:
+def fit(people: Sequence[Comparisons], *, scorers: Sequence[str] = SCORERS, seed: int = 0) -> Calibration:
     """Fit everything in `calibration.json` to some people; the same numbers every time.
 
     Args:
-        people: None of whom is tested with the result.
-        seed: Of the draws of references.
+        people: none of whom is tested with the result, each compared by a network that has not met them.
+        scorers: what a door is to run.
+        seed: of the draws of references.
     """
-    population = fit_population(people)
+    population = fit_population(people, scorers)
     rng = np.random.default_rng(seed)
     drawn = [_samples(person, population, (FIRST, *DRAWS), rng) for person in people]
-    share = {"genuine": 1.0, "skilled": SKILLED_SHARE, "random": 1 - SKILLED_SHARE}
-    genuine = _fit(GENUINE_TERMS, drawn, share)
     few = [_samples(person, population, AGREEMENT_DRAWS, rng) for person in people]
-    agreement = _fit(AGREEMENT_TERMS, few, {"genuine": 1.0, "random": 1.0})
+    hand = _logistic(hand_terms(scorers), drawn, {"genuine": 1.0, "random": 1.0}, PENALTY["hand"])
+    skill = _skill(skill_terms(scorers), drawn)
+    agreement = _logistic(hand_terms(scorers), few, {"genuine": 1.0, "random": 1.0}, PENALTY["hand"])
     return Calibration(
         format=FORMAT,
         features=tuple(feature.name for feature in FEATURES),
         population=population,
-        genuine=_shifted(genuine, -_balance(drawn, share)),
+        scorers=tuple(scorers),
+        skill=msgspec.structs.replace(skill, shift=-_balance(skill_terms(scorers), drawn, hand)),
+        hand=hand,
         agreement=_shifted(agreement, -_least_genuine(agreement, few)),
         surprise=_exceeded(people, population, by=0.05),
         usual=_exceeded(people, population, by=0.5),
@@ -241,36 +199,55 @@ def _samples(
 ) -> list[_Sample]:
     samples = []
     for place, size in enumerate(sizes):
-        n = min(size, person.candidates)
+        within = person.candidates if rng.random() < BOTH_SITTINGS else min(person.candidates, WITHIN)
+        n = min(size, within - 2)
         # The first draw is what an enrolment gives: the first signatures, in order.
-        chosen = np.arange(n) if place == 0 else np.sort(rng.choice(person.candidates, n, replace=False))
+        chosen = np.arange(n) if place == 0 else np.sort(rng.choice(within, n, replace=False))
         tested = np.setdiff1d(np.arange(len(person.kinds)), chosen)
         found = terms(person.evidence(chosen.tolist()), population)
-        samples.append(_Sample({name: values[tested] for name, values in found.items()}, person.kinds[tested]))
+        weight = DATABASE.get(person.database, 0.5)
+        samples.append(_Sample({name: values[tested] for name, values in found.items()}, person.kinds[tested], weight))
     return samples
 
 
-def _fit(names: Sequence[str], drawn: Sequence[Sequence[_Sample]], share: Mapping[str, float]) -> Logistic:
+def _table(
+    names: Sequence[str], drawn: Sequence[Sequence[_Sample]], share: Mapping[str, float]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
+    """Return terms, whether genuine, and weight (of mean 1) of all attempts that count."""
     samples = [sample for person in drawn for sample in person]
     weight = np.concatenate([sample.weights(share) for sample in samples])
     used = weight > 0
     table = np.column_stack([np.concatenate([sample.terms[name] for sample in samples]) for name in names])
     kinds = np.concatenate([sample.kinds for sample in samples])
-    return fit_logistic(names, table[used], (kinds == "genuine")[used], weight[used], penalty=PENALTY)
+    return table[used], (kinds == "genuine")[used], weight[used] / weight[used].mean()
 
 
-def _balance(drawn: Sequence[Sequence[_Sample]], share: Mapping[str, float]) -> float:
-    """Find the logit where FMR (skilled) = FNMR, for people the logistic model was not fitted to.
+def _logistic(
+    names: Sequence[str], drawn: Sequence[Sequence[_Sample]], share: Mapping[str, float], penalty: float
+) -> Logistic:
+    return fit_logistic(names, *_table(names, drawn, share), penalty=penalty)
 
-    People are dealt into folds; each fold's first samples are judged by a model fitted to the other folds.
+
+def _skill(names: Sequence[str], drawn: Sequence[Sequence[_Sample]]) -> Skill:
+    table = _table(names, drawn, SHARE)
+    return Skill(
+        logistic=fit_logistic(names, *table, penalty=PENALTY["skill"]), boosted=fit_boosted(names, *table), shift=0.0
+    )
+
+
+def _balance(names: Sequence[str], drawn: Sequence[Sequence[_Sample]], hand: Logistic) -> float:
+    """Find the logit where FMR (skilled) = FNMR, for people the models were not fitted to.
+
+    People are dealt into folds; each fold's first samples are judged by models fitted to the other folds.
     """
     genuine, skilled = [], []
     for fold in range(INNER_FOLDS):
-        model = _fit(GENUINE_TERMS, [p for i, p in enumerate(drawn) if i % INNER_FOLDS != fold], share)
+        model = _skill(names, [p for i, p in enumerate(drawn) if i % INNER_FOLDS != fold])
         for person in drawn[fold::INNER_FOLDS]:
-            logits = model.logit(person[0].terms)
-            genuine.append(logits[person[0].kinds == "genuine"])
-            skilled.append(logits[person[0].kinds == "skilled"])
+            first = person[0]
+            logits = both(model.logit(first.terms), hand.logit(first.terms))
+            genuine.append(logits[first.kinds == "genuine"])
+            skilled.append(logits[first.kinds == "skilled"])
     return equal_error(np.concatenate(genuine), np.concatenate(skilled))[1]
 
 

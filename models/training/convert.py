@@ -7,9 +7,11 @@ memory is limited, since a failing conversion can take all there is. Keras 2 is 
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import resource
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 # Before TensorFlow is imported.
@@ -20,6 +22,8 @@ import tensorflow as tf
 from tensorflow.lite.tools import flatbuffer_utils
 
 from training.network import HIDDEN, Convolution, blocks
+from training.parameters import read
+from training.samples import LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -156,3 +160,21 @@ def _memory_limit(limit: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def main() -> None:
+    """Convert one network of the working folder: `NAME.npz` -> `NAME.tflite`."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("network")
+    parser.add_argument("--work", type=Path, default=Path("build/train"), help="working folder")
+    parser.add_argument("--data", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    path = options.work / "networks" / f"{options.network}.npz"
+    content = convert(keras(read(path), length=LENGTH))
+    draft = path.with_suffix(".draft")
+    draft.write_bytes(content)
+    draft.replace(path.with_suffix(".tflite"))
+
+
+if __name__ == "__main__":
+    main()

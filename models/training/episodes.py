@@ -41,7 +41,7 @@ class Episodes(NamedTuple):
     """[steps, WRITERS]."""
 
 
-def draw(writers: Sequence[Writer], *, allowed: Sequence[int], steps: int, seed: int, share: Mapping[str, float] = SHARE) -> Episodes:
+def draw(writers: Sequence[Writer], *, allowed: Sequence[int], steps: int, seed: int) -> Episodes:
     """Draw batches of different writers.
 
     Where a writer was forged by people, all forgeries but one are theirs; the last, and where nobody forged, every
@@ -52,11 +52,10 @@ def draw(writers: Sequence[Writer], *, allowed: Sequence[int], steps: int, seed:
         allowed: places of those that may be drawn.
         steps: number of batches.
         seed: of the drawing.
-        share: how often a writer of each database is drawn; databases that nobody is allowed of give way to the rest.
     """
     rng = np.random.default_rng((seed, 2))
-    count = {database: sum(writers[k].database == database for k in allowed) for database in share}
-    chance = np.array([share[writers[k].database] / count[writers[k].database] for k in allowed])
+    count = {database: sum(writers[k].database == database for k in allowed) for database in SHARE}
+    chance = np.array([SHARE[writers[k].database] / count[writers[k].database] for k in allowed])
     chance /= chance.sum()
     rows = np.empty((steps, WRITERS, GENUINE + FORGED), np.int32)
     synthetic = np.empty((steps, WRITERS, FORGED), np.bool_)

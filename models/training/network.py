@@ -121,23 +121,13 @@ def init(
     return drawn | {f"scaling.{name}": values.astype(np.float32) for name, values in scaling.items()}
 
 
-class Dropout(NamedTuple):
-    """Whole channels of a signature are left out while training."""
-
-    key: Array
-    share: Array
-
-
-def apply(
-    parameters: Parameters, sequences: Array, features: Array, dropout: Dropout | None = None
-) -> tuple[Array, Array]:
+def apply(parameters: Parameters, sequences: Array, features: Array) -> tuple[Array, Array]:
     """Run the network.
 
     Args:
         parameters: as `init` draws them.
         sequences: float32 [n, rows, channels], rows a multiple of `STRIDE`.
         features: float32 [n, features].
-        dropout: while training.
 
     Returns:
         frames, float32 [n, rows / STRIDE, FRAME], and embeddings, float32 [n, EMBEDDING], whose direction counts.
@@ -145,9 +135,9 @@ def apply(
     p = parameters
     scaled = (sequences - p["scaling.sequence_mean"]) / p["scaling.sequence_deviation"]
     x = jnp.clip(scaled, -5.0, 5.0)
-    for place, (name, block) in enumerate(blocks(x.shape[-1]).items()):
-        x = _dropped(_residual(p, name, block, x), dropout, place)
-    both = _dropped(_bidirectional(p, x), dropout, -1)
+    for name, block in blocks(x.shape[-1]).items():
+        x = _residual(p, name, block, x)
+    both = _bidirectional(p, x)
     frames = _dense(p, "frames", both)
     weight = jax.nn.softmax(_dense(p, "attention.2", jnp.tanh(_dense(p, "attention.1", both))), axis=1)
     pooled = (weight * both).sum(axis=1)
@@ -155,15 +145,6 @@ def apply(
     z = jnp.tanh((features - p["scaling.features_mean"]) / p["scaling.features_deviation"] / 3.0)
     z = jax.nn.relu(_dense(p, "features", z))
     return frames, _dense(p, "embedding", jnp.concatenate([pooled, z], axis=-1))
-
-
-def _dropped(x: Array, dropout: Dropout | None, place: int) -> Array:
-    """Leave out channels for the whole of a signature: [n, t, c], and make up for it by the rest."""
-    if dropout is None:
-        return x
-    key = jax.random.fold_in(dropout.key, place + 1)
-    kept = jax.random.uniform(key, (x.shape[0], 1, x.shape[2])) >= dropout.share
-    return x * kept / (1.0 - dropout.share)
 
 
 def _dense(p: Parameters, name: str, x: Array) -> Array:

@@ -22,7 +22,7 @@ from training.softdtw import soft_dtw, squared_distances
 if TYPE_CHECKING:
     from jax import Array
 
-    from training.network import Dropout, Parameters
+    from training.network import Parameters
 
 GENUINE: Final = 5
 """Genuine signatures of each writer in a batch."""
@@ -78,13 +78,11 @@ def heads(writers: int, seed: int) -> dict[str, np.ndarray]:
     }
 
 
-def loss(
-    parameters: Parameters, batch: Batch, weights: Weights, dropout: Dropout | None = None
-) -> tuple[Array, dict[str, Array]]:
+def loss(parameters: Parameters, batch: Batch, weights: Weights) -> tuple[Array, dict[str, Array]]:
     """Return the objective and its parts."""
     count, each = batch.sequences.shape[:2]
     flat = (batch.sequences.reshape(-1, *batch.sequences.shape[2:]), batch.features.reshape(count * each, -1))
-    frames, embeddings = apply(parameters, *flat, dropout)
+    frames, embeddings = apply(parameters, *flat)
     embeddings = embeddings / jnp.sqrt((embeddings**2).sum(-1, keepdims=True) + 1e-8)
     frames = frames.reshape(count, each, *frames.shape[1:])
     embeddings = embeddings.reshape(count, each, -1)

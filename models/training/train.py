@@ -1,38 +1,41 @@
 """Trains networks: writes their parameters, from which `training.convert` makes `bilstm_se.tflite`.
 
-Any number of networks that share a pool of signatures and differ in who is left out, in their seed or in the weights of their objective are
-trained side by side (`jax.vmap`); on a CPU, one at a time is as fast.
+    python -m training.train NETWORK [--work build/train] [--data PATH]
 
-It can be stopped and started again: every `CHUNK` steps the state is written down.
+Any number of networks that differ in who is left out, in their seed or in the weights of their objective are trained side by side
+(`jax.vmap`), which is what a GPU wants; on a CPU, one in a process is as fast. It can be stopped and started again: every `CHUNK` steps the
+state is written down. The same kind of processor gives the same numbers; another one rounds differently.
 """
 
 from __future__ import annotations
 
+import argparse
+import pickle
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from training import network, objective
+from training import network, objective, synthetic
+from training.datasets import load
 from training.episodes import draw
-from training.network import Dropout
 from training.objective import Batch, Weights
-from training.samples import CHANNELS, NETWORK_FEATURES
+from training.parameters import keep
+from training.plan import DEVELOPMENT, Left, all_networks
+from training.samples import CHANNELS, NETWORK_FEATURES, Pool, pool, signatures
 from training.style import Style, restyle
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     from jax import Array
     from numpy.typing import NDArray
 
-    from training.samples import Pool
-
-STEPS: Final = 6000
+STEPS: Final = 5000
 CHUNK: Final = 250
 """Steps between two writes of the state."""
 LEARNING_RATE: Final = 2e-3
@@ -58,13 +61,10 @@ class Task:
     seed: int = 1
     learning_rate: float = LEARNING_RATE
     weights: Weights = field(default_factory=Weights)
-    share: dict[str, float] | None = None
-    style: float = 0.6
+    style: float = 0.8
     """Share of writers that are drawn in another style; see `training.style`."""
-    wild: float = 0.0
+    wild: float = 0.5
     """Share of the styled writers that nobody writes like."""
-    dropout: float = 0.0
-    """Share of channels that are left out."""
 
 
 class _State(NamedTuple):
@@ -74,11 +74,13 @@ class _State(NamedTuple):
     mean: dict[str, Array]
 
 
-def train(pool: Pool, tasks: Sequence[Task], *, steps: int = STEPS, checkpoint: Path | None = None) -> dict[str, dict[str, NDArray[np.float32]]]:
+def train(
+    of: Pool, tasks: Sequence[Task], *, steps: int = STEPS, checkpoint: Path | None = None
+) -> dict[str, dict[str, NDArray[np.float32]]]:
     """Train networks side by side.
 
     Args:
-        pool: what may be seen.
+        of: what may be seen.
         tasks: one for each network.
         steps: batches that each network sees.
         checkpoint: file that keeps the state between chunks and is taken up where it exists; it is removed at the end.
@@ -86,15 +88,14 @@ def train(pool: Pool, tasks: Sequence[Task], *, steps: int = STEPS, checkpoint: 
     Returns:
         By name of the task: the averaged parameters, `heads.` left out.
     """
-    data = (jnp.asarray(pool.sequences), jnp.asarray(pool.features))
-    episodes = [
-        draw(pool.writers, allowed=task.allowed, steps=steps, seed=task.seed, **({"share": task.share} if task.share else {}))
-        for task in tasks
-    ]
+    data = (jnp.asarray(of.sequences), jnp.asarray(of.features))
+    episodes = [draw(of.writers, allowed=task.allowed, steps=steps, seed=task.seed) for task in tasks]
     stacked = jax.tree.map(lambda *columns: np.stack(columns, axis=1), *episodes)
-    settings = jax.tree.map(lambda *values: jnp.array(values, jnp.float32), *[(t.learning_rate, t.weights, t.style, t.wild, t.dropout) for t in tasks])
+    settings = jax.tree.map(
+        lambda *values: jnp.array(values, jnp.float32), *[(t.learning_rate, t.weights, t.style, t.wild) for t in tasks]
+    )
     keys = jnp.stack([jax.random.PRNGKey(task.seed) for task in tasks])
-    state = _begin(pool, tasks)
+    state = _begin(of, tasks)
     done = 0
     if checkpoint and checkpoint.exists():
         done, state = _resume(checkpoint, state)
@@ -115,10 +116,10 @@ def train(pool: Pool, tasks: Sequence[Task], *, steps: int = STEPS, checkpoint: 
     }
 
 
-def _begin(pool: Pool, tasks: Sequence[Task]) -> _State:
+def _begin(of: Pool, tasks: Sequence[Task]) -> _State:
     drawn = [
-        network.init(task.seed, channels=len(CHANNELS), features=len(NETWORK_FEATURES), scaling=pool.scaling())
-        | objective.heads(len(pool.writers), task.seed)
+        network.init(task.seed, channels=len(CHANNELS), features=len(NETWORK_FEATURES), scaling=of.scaling())
+        | objective.heads(len(of.writers), task.seed)
         for task in tasks
     ]
     parameters = jax.tree.map(lambda *values: jnp.stack(values), *drawn)
@@ -126,21 +127,21 @@ def _begin(pool: Pool, tasks: Sequence[Task]) -> _State:
     return _State(parameters, nothing, nothing, parameters)
 
 
-def _chunk(state: _State, settings: Any, key: Array, episodes: Any, data: tuple[Array, Array], begin: Array, steps: int) -> tuple[_State, dict[str, Array]]:
-    highest, weights, style, wild, dropped = settings
+def _chunk(
+    state: _State, settings: Any, key: Array, episodes: Any, data: tuple[Array, Array], begin: Array, steps: int
+) -> tuple[_State, dict[str, Array]]:
+    highest, weights, style, wild = settings
 
     def step(carry: tuple[_State, Array], drawn: Any) -> tuple[tuple[_State, Array], dict[str, Array]]:
         state, number = carry
-        random = jax.random.split(jax.random.fold_in(key, number))
+        random = jax.random.split(jax.random.fold_in(key, number))[0]
         rows = data[0][drawn.rows].astype(jnp.float32)
-        sequences, styled = restyle(rows, Style.draw(random[0], rows.shape[0], share=style, wild=wild))
+        sequences, styled = restyle(rows, Style.draw(random, rows.shape[0], share=style, wild=wild))
         # The global features of a style are not known: they say nothing then.
         usual = state.parameters["scaling.features_mean"]
         features = jnp.where(styled[:, None, None], usual, data[1][drawn.rows])
         batch = Batch(sequences, features, drawn.synthetic, drawn.writers)
-        gradient, parts = jax.grad(objective.loss, has_aux=True)(
-            state.parameters, batch, weights, Dropout(random[1], dropped)
-        )
+        gradient, parts = jax.grad(objective.loss, has_aux=True)(state.parameters, batch, weights)
         rate = highest * jnp.minimum(1.0, (number + 1) / WARM_UP) * 0.5 * (1 + jnp.cos(jnp.pi * number / steps))
         return (_adam(state, gradient, rate, number), number + 1), parts
 
@@ -181,12 +182,68 @@ def _keep(path: Path, done: int, state: _State) -> None:
 
 def _resume(path: Path, like: _State) -> tuple[int, _State]:
     with np.load(path) as kept:
-        parts = {
-            part: {k: jnp.asarray(kept[f"{part}:{k}"]) for k in values} for part, values in like._asdict().items()
-        }
+        parts = {part: {k: jnp.asarray(kept[f"{part}:{k}"]) for k in values} for part, values in like._asdict().items()}
         return int(kept["done"]), _State(**parts)
 
 
 def _say(done: int, steps: int, told: dict[str, NDArray[np.float32]], seconds: float) -> None:
     parts = "  ".join(f"{name} {values.mean():.3f}" for name, values in told.items())
     print(f"step {done:5d}/{steps}  {parts}  {seconds:.0f} s", flush=True)
+
+
+# --- From the command line --------------------------------------------------------------------------------
+
+SYNTHETIC: Final = 600
+"""Synthetic writers in the pool."""
+
+
+def make_pool(work: Path, data: Path | None) -> Pool:
+    """Make the pool that all networks are trained from, or read it where it was made before."""
+    path = work / "pool"
+    if not (path / "writers.pickle").exists():
+        records = [record for database in DEVELOPMENT for record in load(database, data)]
+        made = pool([*signatures(records), *synthetic.people(SYNTHETIC)])
+        path.mkdir(parents=True, exist_ok=True)
+        np.save(path / "sequences.npy", made.sequences)
+        np.save(path / "features.npy", made.features)
+        (path / "writers.pickle").write_bytes(pickle.dumps(made.writers))
+        print(f"pool: {len(made.features)} versions of signatures by {len(made.writers)} writers", flush=True)
+    return Pool(
+        sequences=np.load(path / "sequences.npy"),
+        features=np.load(path / "features.npy"),
+        writers=pickle.loads((path / "writers.pickle").read_bytes()),  # noqa: S301 - our own file, in build/
+    )
+
+
+def task(of: Pool, left: Left) -> Task:
+    """Return what to train where somebody is left out; synthetic writers never are."""
+    allowed = tuple(
+        place
+        for place, writer in enumerate(of.writers)
+        if writer.database == synthetic.DATABASE or left.allows(writer.database, writer.user)
+    )
+    return Task(left.name, allowed)
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("network", nargs="?", choices=[left.name for left in all_networks()], metavar="NETWORK")
+    parser.add_argument("--pool", action="store_true", help="only make the pool of signatures")
+    parser.add_argument("--data", type=Path, help="folder of the databases (default: $PENLATCH_DATA or ../shared/data)")
+    parser.add_argument("--work", type=Path, default=Path("build/train"), help="working folder")
+    parser.add_argument("--steps", type=int, default=STEPS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    made = make_pool(options.work, options.data)
+    if options.pool or options.network is None:
+        return
+    left = next(left for left in all_networks() if left.name == options.network)
+    path = options.work / "networks" / f"{left.name}.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    trained = train(made, [task(made, left)], steps=options.steps, checkpoint=path.with_suffix(".state.npz"))
+    keep(path, trained[left.name], made_with=f"jax {jax.__version__} on {jax.devices()[0].device_kind}")
+    print(f"{path}: {sum(v.size for v in trained[left.name].values())} parameters", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,12 +1,12 @@
 """Scorer `bilstm_se`: how far apart the trained network sees two signatures, as an angle between embeddings.
 
-The network (BiLSTM-SE dual-task paper; `models/bilstm_se.md` says how ours was trained) turns a signature into a
-vector once; comparing two of them is one scalar product.
+The network (BiLSTM-SE dual-task paper; `models/bilstm_se.md` says how ours was trained) turns a signature, once, into
+one vector, whose comparison is a scalar product, and into frames, which `alignment` compares.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from penlatch.signal.preprocess import Ink
     from penlatch.verify.artefacts import Artefacts
 
-_OUTPUT = "embedding"
+EMBEDDING, FRAMES = "embedding", "frames"
+"""Names of the outputs."""
 
 GOLDEN_COSINE = 0.999
 """An embedding of a golden input must be at least this near to the one that was shipped; runtimes round differently."""
@@ -47,6 +48,15 @@ def golden_input(
     return rows.astype(np.float32), (2 * np.cos(number + 1.7 * k)).astype(np.float32)
 
 
+class View(NamedTuple):
+    """What the network makes of one signature."""
+
+    embedding: NDArray[np.float32]
+    """float32 [embedding], of unit length."""
+    frames: NDArray[np.float32]
+    """float32 [frames, features]."""
+
+
 class BilstmSe:
     """The network, loaded."""
 
@@ -64,8 +74,10 @@ class BilstmSe:
         unknown += [name for name in manifest.sequence.channels if name not in CHANNELS]
         if unknown:
             raise ModelError(path=artefacts.directory / MANIFEST, problem=f"unknown inputs: {', '.join(unknown)}")
-        if set(manifest.outputs) != {_OUTPUT}:
-            raise ModelError(path=artefacts.directory / MANIFEST, problem=f"the network's output must be {_OUTPUT}")
+        if set(manifest.outputs) != {EMBEDDING, FRAMES}:
+            raise ModelError(
+                path=artefacts.directory / MANIFEST, problem=f"the network's outputs must be {EMBEDDING} and {FRAMES}"
+            )
         if not manifest.golden:
             raise ModelError(path=artefacts.directory / MANIFEST, problem="no golden embeddings to check itself with")
         self._places = np.array([places[name] for name in manifest.features.features], dtype=np.intp)
@@ -79,27 +91,24 @@ class BilstmSe:
             outputs=manifest.outputs,
         )
 
-    def prepare(self, ink: Ink, features: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Embed a signature.
+    def prepare(self, ink: Ink, features: NDArray[np.float64]) -> View:
+        """Look at a signature.
 
         Args:
             ink: The signature.
             features: Its `global_features`, float64 [len(FEATURES)].
 
-        Returns:
-            float32 [embedding], of unit length.
-
         Raises:
             ModelError: if the network fails.
         """
         rows = sequence(ink, channels=self._sequence.channels, length=self._sequence.length)
-        return self.embed(rows, features[self._places].astype(np.float32))
+        return self.look(rows, features[self._places].astype(np.float32))
 
-    def embed(self, rows: NDArray[np.float32], features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Embed what is already in the form of the network's inputs: float32 [length, channels] and [features]."""
-        embedding = self._model.run({self._sequence.name: rows, self._features.name: features})[_OUTPUT]
-        norm = float(np.linalg.norm(embedding))
-        return embedding / np.float32(max(norm, 1e-9))
+    def look(self, rows: NDArray[np.float32], features: NDArray[np.float32]) -> View:
+        """Look at what is already in the form of the network's inputs: float32 [length, channels] and [features]."""
+        outputs = self._model.run({self._sequence.name: rows, self._features.name: features})
+        norm = float(np.linalg.norm(outputs[EMBEDDING]))
+        return View(embedding=outputs[EMBEDDING] / np.float32(max(norm, 1e-9)), frames=outputs[FRAMES])
 
     def check(self) -> None:
         """Embed the golden inputs of the manifest.
@@ -113,7 +122,7 @@ class BilstmSe:
             "features": len(self._places),
         }
         for number, expected in enumerate(self._golden):
-            embedding = self.embed(*golden_input(number, **shape))
+            embedding = self.look(*golden_input(number, **shape)).embedding
             wanted = np.array(expected)
             cosine = float(embedding @ wanted / np.linalg.norm(wanted))
             if not cosine >= GOLDEN_COSINE:

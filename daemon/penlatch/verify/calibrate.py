@@ -1,19 +1,25 @@
-"""From distances to P(genuine): what every scorer says, measured by the user's own references, in one logistic model.
+"""From distances to P(genuine): what every scorer says, measured by the user's own references.
 
 A distance says nothing by itself: one person's hand is steady, another's is not. So each distance from a query to the
 references is set against the distances between the references, on a logarithmic scale, and each global feature against
 its mean over the references, in standard deviations. With few references their own spread is a poor estimate: it is
 drawn towards that of the population (as one would with a conjugate prior), so that the same formulas serve one
-reference (a first agreement while enrolling) and twelve.
+reference and twelve.
 
-The coefficients are in `models/calibration.json`; `models/training/calibration.py` fits them, on the very functions
-of this module, to people who are not tested.
+Two questions make P(genuine), and both must be answered yes: is this the writer and not a skilled forger (`Skill`: a
+logistic model and boosted trees, in equal parts), and is it the same hand at all (a logistic model of few, raw terms,
+which goes on where the first has long made up its mind)?
+
+The numbers are in `models/calibration.json`; `models/training/calibration.py` fits them, on the very functions of this
+module, to people who are not tested.
 """
 
 from __future__ import annotations
 
+import functools
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -27,7 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-FORMAT = 1
+FORMAT = 2
 """Version of `calibration.json`; a reader refuses any other."""
 
 PRIOR_PAIRS = 2.0
@@ -40,11 +46,20 @@ MAX_TERM = 4.0
 """The same for a term of the logistic model, in standard deviations over the calibration's people."""
 TOP = 6
 """How many of the most surprising global features are looked at together."""
-FLOOR = {"bilstm_se": 0.02, "fusion": 1e-3, "dtw": 1e-3}
+FLOOR = {"alignment": 0.05, "bilstm_se": 0.02, "multichannel": 0.2, "fusion": 1e-3, "dtw": 1e-3}
 """Added to a scorer's distances before a logarithm: differences below it are noise."""
+
+SIGNED = (
+    *("log_duration", "log_contact", "log_mean_speed", "log_tremor", "log_mean_jerk", "log_mean_acceleration"),
+    *("slow_share", "log_speed_variation", "pen_up_share", "mean_pressure", "log_beat", "log_curvature", "log_path"),
+)
+"""Global features that forgers move in one direction: they are slower, tremble, and draw more line than needed."""
+MAX_DEPTH = 64
+"""Of a tree; more is no tree of ours."""
 
 GROUPS = ("shape", "speed", "pressure", "rhythm", "size")
 
+_SIGNED = {name: [feature.name for feature in FEATURES].index(name) for name in SIGNED}
 _GROUP_OF = np.array([GROUPS.index(feature.group) for feature in FEATURES])
 
 
@@ -86,6 +101,78 @@ class Logistic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.intercept + np.asarray(standard.clip(-MAX_TERM, MAX_TERM) @ np.array(self.weight))
 
 
+class Boosted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
+    """Boosted trees: ln(P / (1 - P)) is an intercept and the sum of one leaf's value of each tree.
+
+    The nodes of all trees lie in one list. A leaf is a node that leads to itself.
+    """
+
+    terms: tuple[str, ...]
+    roots: tuple[int, ...]
+    """Where each tree begins."""
+    term: tuple[int, ...]
+    """Of each node: which term it looks at."""
+    threshold: tuple[float, ...]
+    """It goes to the left where the term is at most this, else to the right."""
+    left: tuple[int, ...]
+    right: tuple[int, ...]
+    value: tuple[float, ...]
+    """Of a leaf; 0 elsewhere."""
+    depth: int
+    """Most steps from a root to a leaf."""
+    intercept: float
+
+    def logit(self, terms: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Return ln(P / (1 - P)), float64 [...]; see `Logistic.logit`."""
+        values = np.moveaxis(np.array([terms[name] for name in self.terms]), 0, -1)
+        term, threshold, left, right, value = self._nodes
+        flat = values.reshape(-1, len(self.terms))
+        node = np.broadcast_to(np.array(self.roots), (len(flat), len(self.roots)))
+        row = np.arange(len(flat))[:, np.newaxis]
+        for _ in range(self.depth):
+            node = np.where(flat[row, term[node]] <= threshold[node], left[node], right[node])
+        return np.asarray(self.intercept + value[node].sum(axis=-1).reshape(values.shape[:-1]))
+
+    @functools.cached_property
+    def _nodes(self) -> tuple[NDArray[Any], ...]:
+        return (
+            np.array(self.term, dtype=np.intp),
+            np.array(self.threshold),
+            np.array(self.left, dtype=np.intp),
+            np.array(self.right, dtype=np.intp),
+            np.array(self.value),
+        )
+
+    def problem(self) -> str | None:
+        """Say what is wrong with it, None where every walk through it ends in a leaf."""
+        count = len(self.term)
+        if {len(self.threshold), len(self.left), len(self.right), len(self.value)} != {count}:
+            return "its trees have columns of different lengths"
+        if not all(0 <= node < count for node in (*self.roots, *self.left, *self.right)):
+            return "its trees lead nowhere"
+        if not all(0 <= term < len(self.terms) for term in self.term) or not 0 <= self.depth <= MAX_DEPTH:
+            return "its trees look at terms that are not there"
+        return None
+
+
+class Skill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Is this the writer, and not a skilled forger?"""
+
+    logistic: Logistic
+    boosted: Boosted
+    shift: float
+    """Added to the mean of both logits, so that 0.5 lies where both errors are equally frequent."""
+
+    def logit(self, terms: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Return ln(P / (1 - P)), float64 [...]; see `Logistic.logit`."""
+        return 0.5 * (self.logistic.logit(terms) + self.boosted.logit(terms)) + self.shift
+
+
+def both(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the logit of the product of two probabilities, given by their logits, without overflow."""
+    return np.asarray(-np.logaddexp(np.logaddexp(-first, -second), -first - second))
+
+
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What `calibration.json` holds."""
 
@@ -93,10 +180,13 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     features: tuple[str, ...]
     """Names of `signal.FEATURES`, as they were when this was fitted."""
     population: Population
-    genuine: Logistic
-    """Is this signature genuine? Against skilled forgeries, with 0.5 where both errors are equally frequent."""
+    scorers: tuple[str, ...]
+    """Whose distances it wants."""
+    skill: Skill
+    hand: Logistic
+    """Is it the same hand at all? Against other people's signatures."""
     agreement: Logistic
-    """Is it by the same hand at all? Against other people's signatures, for enrolment."""
+    """The same for enrolment, where few references are known and a stranger is refused at once."""
     surprise: dict[str, float]
     """By aspect: the disagreement (see `reasons.disagreements`) that one genuine signature in twenty exceeds."""
     usual: dict[str, float] = {}
@@ -118,11 +208,20 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if calibration.features != tuple(feature.name for feature in FEATURES):
             raise ModelError(path=path, problem="it was fitted to other global features than this version computes")
         lengths = {len(calibration.population.deviation) - len(FEATURES)}
-        for logistic in (calibration.genuine, calibration.agreement):
+        for logistic in (calibration.skill.logistic, calibration.hand, calibration.agreement):
             lengths |= {len(c) - len(logistic.terms) for c in (logistic.mean, logistic.scale, logistic.weight)}
         if lengths != {0}:
             raise ModelError(path=path, problem="its columns are of different lengths")
+        if problem := calibration.skill.boosted.problem():
+            raise ModelError(path=path, problem=problem)
+        unknown = set(calibration.scorers) - calibration.population.spread.keys()
+        if unknown:
+            raise ModelError(path=path, problem=f"it knows nothing of {', '.join(sorted(unknown))}")
         return calibration
+
+    def genuine(self, terms: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Return ln(P / (1 - P)) of P(genuine), float64 [...]; see `terms`."""
+        return both(self.skill.logit(terms), self.hand.logit(terms))
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,25 +239,29 @@ class Evidence:
 
 
 def terms(evidence: Evidence, population: Population) -> dict[str, NDArray[np.float64]]:
-    """Compute every term that a logistic model may use, each the greater the less the query agrees.
+    """Compute every term that a model may use.
 
     For each scorer: `<scorer>_mean`, `_least`, `_most`, the logarithms of the mean, least and greatest distance to
-    the references, each less what the user's own spread lets expect; and `<scorer>_spread`, that spread itself.
-    Of the global features: `z_<feature>`, absolute z-scores; `z_mean`, `z_rms`, `z_top` over all of them, and
-    `z_<group>`, their mean over a group.
+    the references, each less what the user's own spread lets expect; `<scorer>_spread`, that spread itself, and
+    `<scorer>_raw`, the logarithm of the mean distance as it stands.
+    Of the global features: `z_<feature>`, absolute z-scores; `z_mean`, `z_rms`, `z_top` over all of them,
+    `z_<group>`, their mean over a group, and `s_<feature>`, signed z-scores of those that forgers move in one direction.
+    `own` is how much the references' own features vary, against the population's; `references` is their number.
 
     Returns:
         By name: float64 [...], the leading axes of the evidence.
     """
     found: dict[str, NDArray[np.float64]] = {}
-    for scorer, distances in evidence.to_references.items():
-        floor = FLOOR[scorer]
-        spread = own_spread(evidence.between_references[scorer], population.spread[scorer], floor=floor)
+    for scorer, prior in population.spread.items():
+        floor, distances = FLOOR[scorer], evidence.to_references[scorer]
+        spread = own_spread(evidence.between_references[scorer], prior, floor=floor)
         found[f"{scorer}_mean"] = np.log(distances.mean(axis=-1) + floor) - spread.mean
         found[f"{scorer}_least"] = np.log(distances.min(axis=-1) + floor) - spread.least
         found[f"{scorer}_most"] = np.log(distances.max(axis=-1) + floor) - spread.most
         found[f"{scorer}_spread"] = np.full(distances.shape[:-1], spread.mean)
-    z = np.abs(z_scores(evidence, population))
+        found[f"{scorer}_raw"] = found[f"{scorer}_mean"] + spread.mean
+    signed = z_scores(evidence, population)
+    z = np.abs(signed)
     found["z_mean"] = z.mean(axis=-1)
     found["z_rms"] = np.sqrt((z**2).mean(axis=-1))
     found["z_top"] = np.sort(z, axis=-1)[..., -TOP:].mean(axis=-1)
@@ -166,6 +269,13 @@ def terms(evidence: Evidence, population: Population) -> dict[str, NDArray[np.fl
         found[f"z_{group}"] = z[..., place == _GROUP_OF].mean(axis=-1)
     for place, feature in enumerate(FEATURES):
         found[f"z_{feature.name}"] = z[..., place]
+    for name, place in _SIGNED.items():
+        found[f"s_{name}"] = signed[..., place]
+    references = evidence.reference_features
+    n = len(references)
+    own = references.var(axis=0, ddof=1) if n > 1 else np.zeros(len(FEATURES))
+    found["own"] = np.full(z.shape[:-1], math.sqrt(float((own / np.array(population.deviation) ** 2).mean())))
+    found["references"] = np.full(z.shape[:-1], float(n))
     return found
 
 

@@ -11,7 +11,7 @@ from penlatch.errors import ModelError
 from penlatch.signal.features import global_features
 from penlatch.signal.preprocess import clean
 from penlatch.signal.tilt import tilt_features
-from penlatch.verify import bilstm_se, calibrate, dtw, fusion, quality, reasons
+from penlatch.verify import alignment, bilstm_se, calibrate, dtw, fusion, multichannel, quality, reasons
 from penlatch.verify.artefacts import CALIBRATION, Artefacts
 from penlatch.verify.bilstm_se import BilstmSe
 from penlatch.verify.calibrate import Calibration, Evidence
@@ -19,25 +19,28 @@ from penlatch.verify.runtime import RUNTIME
 from penlatch.verify.template import Template
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from penlatch.ink import Trace
     from penlatch.messages import Disagreement, Quality, Reason
+    from penlatch.signal.preprocess import Ink
 
     Distances = Callable[[NDArray[np.float32], Sequence[NDArray[np.float32]]], NDArray[np.float64]]
     """From a prepared query to each of all prepared references."""
 
 DISTANCES: Final[Mapping[str, Distances]] = {
+    "alignment": alignment.distances,
     "bilstm_se": bilstm_se.distances,
+    "multichannel": multichannel.distances,
     "fusion": fusion.distances,
     "dtw": dtw.distances,
 }
-"""The scorers."""
+"""The scorers. Which of them run at a door is what its calibration says; the others are there to be measured against."""
 
-MIN_REFERENCES: Final = 3
+MIN_REFERENCES: Final = 1
 MAX_REFERENCES: Final = 12
 
 
@@ -56,19 +59,28 @@ class Analysis:
         return "Analysis(…)"
 
 
-def analyse(trace: Trace, network: BilstmSe) -> Analysis:
-    """Compute all that any scorer needs of a signature; see `Verifier.analyse`."""
+def analyse(trace: Trace, network: BilstmSe | None, scorers: Collection[str] = DISTANCES) -> Analysis:
+    """Compute what some scorers need of a signature; see `Verifier.analyse`."""
     ink = clean(trace)
     features = global_features(ink)
+    prepared: dict[str, NDArray[np.float32]] = {}
+    if network and not {"alignment", "bilstm_se"}.isdisjoint(scorers):
+        view = network.prepare(ink, features)
+        prepared |= {"alignment": view.frames, "bilstm_se": view.embedding}
+    prepared |= {scorer: prepare(ink) for scorer, prepare in _PREPARE.items() if scorer in scorers}
     return Analysis(
         features=features,
-        prepared={
-            "bilstm_se": network.prepare(ink, features),
-            "fusion": fusion.prepare(ink),
-            "dtw": dtw.prepare(ink),
-        },
+        prepared={scorer: prepared[scorer] for scorer in scorers},
         tilt=tilt_features(trace),
     )
+
+
+_PREPARE: Final[Mapping[str, Callable[[Ink], NDArray[np.float32]]]] = {
+    "multichannel": multichannel.prepare,
+    "fusion": fusion.prepare,
+    "dtw": dtw.prepare,
+}
+"""What scorers need that ask no network."""
 
 
 class Judgement(NamedTuple):
@@ -89,7 +101,7 @@ class Judgement(NamedTuple):
 class Verifier:
     """Judges signatures with the shipped models. Not thread-safe: it lives on one thread."""
 
-    def __init__(self, artefacts: Artefacts, *, threshold: float = 0.5) -> None:
+    def __init__(self, artefacts: Artefacts, *, threshold: float = 0.5, also: Collection[str] = ()) -> None:
         """Make a verifier of checked artefacts; see `load`."""
         self.threshold = threshold
         """P(genuine) from which on a signature matches."""
@@ -102,22 +114,25 @@ class Verifier:
         self._path = artefacts.directory
         self._network = BilstmSe(artefacts)
         self._calibration = Calibration.from_bytes(artefacts.files[CALIBRATION], path=artefacts.directory / CALIBRATION)
-        missing = DISTANCES.keys() - self._calibration.population.spread.keys()
-        if missing:
-            raise ModelError(path=artefacts.directory / CALIBRATION, problem=f"it knows nothing of {sorted(missing)}")
+        unknown = set(self._calibration.scorers) - DISTANCES.keys()
+        if unknown:
+            raise ModelError(path=artefacts.directory / CALIBRATION, problem=f"unknown scorers: {sorted(unknown)}")
+        self.scorers: tuple[str, ...] = tuple(dict.fromkeys((*self._calibration.scorers, *also)))
+        """Which scorers run."""
 
     @classmethod
-    def load(cls, directory: Path | None = None, *, threshold: float = 0.5) -> Verifier:
+    def load(cls, directory: Path | None = None, *, threshold: float = 0.5, also: Collection[str] = ()) -> Verifier:
         """Load the models and prove that they answer as they must.
 
         Args:
             directory: Their folder; None for those that came with the package.
             threshold: P(genuine) from which on a signature matches, 0..1.
+            also: Scorers whose distances are wanted besides those that the calibration wants.
 
         Raises:
             ModelError: if anything is missing, altered, or answers otherwise than when it was shipped.
         """
-        verifier = cls(Artefacts.load(directory), threshold=threshold)
+        verifier = cls(Artefacts.load(directory), threshold=threshold, also=also)
         verifier.check()
         return verifier
 
@@ -136,7 +151,7 @@ class Verifier:
             TraceError: if the pen never touched.
             ModelError: if the network fails.
         """
-        return analyse(trace, self._network)
+        return analyse(trace, self._network, self.scorers)
 
     def template(self, references: Sequence[Analysis]) -> Template:
         """Make a template of `MIN_REFERENCES` to `MAX_REFERENCES` references.
@@ -181,8 +196,8 @@ class Verifier:
             raise ModelError(path=self._path, problem="a template was made by other models")
         return Evidence(
             to_references={
-                scorer: distances(signature.prepared[scorer], template.references[scorer])
-                for scorer, distances in DISTANCES.items()
+                scorer: DISTANCES[scorer](signature.prepared[scorer], template.references[scorer])
+                for scorer in self.scorers
             },
             between_references=template.between,
             features=signature.features,
@@ -224,20 +239,20 @@ class Verifier:
         return quality.assess(traces, template, self._calibration.population)
 
     def _template(self, references: Sequence[Analysis]) -> Template:
-        prepared = {scorer: tuple(r.prepared[scorer] for r in references) for scorer in DISTANCES}
+        prepared = {scorer: tuple(r.prepared[scorer] for r in references) for scorer in self.scorers}
         return Template(
             version=self.version,
             features=np.stack([r.features for r in references]),
             references=prepared,
             between={
-                scorer: np.stack([distances(reference, prepared[scorer]) for reference in prepared[scorer]])
-                for scorer, distances in DISTANCES.items()
+                scorer: np.stack([DISTANCES[scorer](reference, prepared[scorer]) for reference in prepared[scorer]])
+                for scorer in self.scorers
             },
             tilt=_together([r.tilt for r in references]),
         )
 
     def _logit(self, evidence: Evidence) -> float:
-        return float(self._calibration.genuine.logit(calibrate.terms(evidence, self._calibration.population)))
+        return float(self._calibration.genuine(calibrate.terms(evidence, self._calibration.population)))
 
 
 def _logistic(logit: float) -> float:

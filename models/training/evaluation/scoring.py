@@ -141,7 +141,7 @@ def score(
     models: dict[str, str] = {}
     # Folder by folder: only one verifier and its analyses are in memory.
     for choice in dict.fromkeys(choices.values()):
-        verifier = Verifier.load(choice.folder)
+        verifier = Verifier.load(choice.folder, also=[BASELINE, *(name for name in scorers if name != FUSED)])
         models[choice.name] = verifier.version
         cache = Cache(verifier, degrading, seed=seed)
         mine = [trial for trial in trials if choices[trial.user] == choice]

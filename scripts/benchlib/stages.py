@@ -1,4 +1,7 @@
-"""Time of each stage from frames to PUBACK, one after another in this process, beside a plain Python time warping."""
+"""Time of each stage from frames to PUBACK, one after another in this process, and of a whole verification.
+
+What is compared with a plain alternative is compared with the same time warping in plain Python loops.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import statistics
 import threading
 import time
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from paho.mqtt.client import Client
@@ -23,18 +26,25 @@ from penlatch.signal.features import global_features
 from penlatch.signal.preprocess import clean
 from penlatch.store.store import Store
 from penlatch.store.vault import Vault
-from penlatch.verify import bilstm_se, calibrate, dtw, fusion
+from penlatch.verify import alignment, bilstm_se, calibrate, multichannel
 from penlatch.verify.artefacts import CALIBRATION, Artefacts
 from penlatch.verify.bilstm_se import BilstmSe
 from penlatch.verify.calibrate import Calibration, Evidence
-from penlatch.verify.verifier import Verifier
+from penlatch.verify.verifier import DISTANCES, Verifier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from benchlib.terminal import Bench
     from penlatch.ink import Trace
+    from penlatch.verify.template import Template
+    from penlatch.verify.verifier import Analysis
+
+    Row = list[float]
+
+TARGET_MS: Final = 8.0
+"""Everything of one verification, on one core."""
 
 TOLERANCE = 1e-4
 """How far the plain time warping may be from ours, relatively: it shows that both compute the same."""
@@ -58,18 +68,20 @@ STAGES = {
     "clean": "contact frames, stroke starts, smoothing",
     "features": "the global features",
     "network": "sequence and one run of the network",
-    "DTW": f"prepare, and distances to {REFERENCES} references",
-    "fusion": f"prepare, and costs to {REFERENCES} references",
+    "alignment": f"distances from the network's frames to those of {REFERENCES} references",
+    "multichannel": f"prepare, and distances to {REFERENCES} references",
     "calibrate": "distances and features to P(genuine)",
     "seal": f"AES-256-GCM over a template of {REFERENCES} references; at enrolment only",
     "commit": "decision and outbox row in one transaction, on the disk (fsync)",
     "publish": "QoS 1 to Mosquitto on loopback, until its PUBACK",
 }
 """What each stage comprises, in order."""
+VERIFICATION: Final = "verification"
+"""What the stopwatch calls all of it at once."""
 
 
 def measure(bench: Bench) -> list[Figure]:
-    """Take every signature through every stage and give the median of each stage."""
+    """Take every signature through every stage and give the median of each, and of a whole verification."""
     n = 10 if bench.quick else 100
     references, queries = signatures(REFERENCES, n + 1)
     watch = _Stopwatch()
@@ -77,11 +89,11 @@ def measure(bench: Bench) -> list[Figure]:
         _judge(watch, references, queries)
         _keep(watch, folder, references, len(queries))
         _publish(watch, folder, len(queries))
-    plain, plain_n = _plain_dtw_ms(references, queries[: 3 if bench.quick else 10])
+    plain = _plain_ms(references, queries[: 3 if bench.quick else 10])
+    loops = f"the same distances, within {TOLERANCE:g}, in plain Python loops; n = {plain.n}"
     figures = []
     for name, how in STAGES.items():
         times = watch.times[name][1:]  # the first one warms the caches
-        is_dtw = name == "DTW"
         figures.append(
             Figure(
                 name=f"stage: {name}, median",
@@ -89,12 +101,23 @@ def measure(bench: Bench) -> list[Figure]:
                 unit="ms",
                 n=len(times),
                 how=how,
-                plain=plain if is_dtw else None,
-                plain_how=f"the same distances, within {TOLERANCE:g}, in plain Python loops; n = {plain_n}"
-                if is_dtw
-                else "",
+                plain=plain.warping.get(name),
+                plain_how=loops if name in plain.warping else "",
             )
         )
+    whole = watch.times[VERIFICATION][1:]
+    figures.append(
+        Figure(
+            name=f"verification, everything, {REFERENCES} references, median",
+            value=statistics.median(whole),
+            unit="ms",
+            n=len(whole),
+            how="from the trace of one signature to the judgement: analyse and verify, with reasons",
+            plain=plain.verification,
+            plain_how=f"the same probability, with its time warping in plain Python loops; n = {plain.n}",
+            target=TARGET_MS,
+        )
+    )
     return figures
 
 
@@ -111,27 +134,27 @@ def _judge(watch: _Stopwatch, references: Sequence[Trace], queries: Sequence[Tra
         with watch.stage("features"):
             features = global_features(ink)
         with watch.stage("network"):
-            embedding = network.prepare(ink, features)
-        with watch.stage("DTW"):
-            warped = dtw.distances(dtw.prepare(ink), template.references["dtw"])
-        with watch.stage("fusion"):
-            fused = fusion.distances(fusion.prepare(ink), template.references["fusion"])
+            view = network.prepare(ink, features)
+        with watch.stage("alignment"):
+            aligned = alignment.distances(view.frames, template.references["alignment"])
+        with watch.stage("multichannel"):
+            warped = multichannel.distances(multichannel.prepare(ink), template.references["multichannel"])
         with watch.stage("calibrate"):
             evidence = Evidence(
                 to_references={
-                    "bilstm_se": bilstm_se.distances(embedding, template.references["bilstm_se"]),
-                    "fusion": fused,
-                    "dtw": warped,
+                    "alignment": aligned,
+                    "bilstm_se": bilstm_se.distances(view.embedding, template.references["bilstm_se"]),
+                    "multichannel": warped,
                 },
                 between_references=template.between,
                 features=features,
                 reference_features=template.features,
             )
-            logit = calibration.genuine.logit(calibrate.terms(evidence, calibration.population))
-        if number == 0:
-            told = verifier.verify(template, verifier.analyse(trace)).probability
-            if not np.isclose(told, 1 / (1 + np.exp(-logit)), atol=1e-6):
-                raise SystemExit("bench: the stages do not add up to what the verifier says")
+            logit = calibration.genuine(calibrate.terms(evidence, calibration.population))
+        with watch.stage(VERIFICATION):
+            told = verifier.verify(template, verifier.analyse(trace))
+        if number == 0 and not np.isclose(told.probability, 1 / (1 + np.exp(-logit)), atol=1e-6):
+            raise SystemExit("bench: the stages do not add up to what the verifier says")
 
 
 def _segment(watch: _Stopwatch, query: Trace) -> Trace:
@@ -190,22 +213,61 @@ def _publish(watch: _Stopwatch, folder: Path, n: int) -> None:
         client.loop_stop()
 
 
-def _plain_dtw_ms(references: Sequence[Trace], queries: Sequence[Trace]) -> tuple[float, int]:
-    """Return the median time of the same distances in plain Python [ms], having made sure that they are the same."""
-    prepared = [dtw.prepare(trace) for trace in references]
-    times = []
-    for query in (dtw.prepare(trace) for trace in queries):
-        rows, others = query.tolist(), [reference.tolist() for reference in prepared]
-        started = time.perf_counter()
-        found = [plain_dtw(rows, other, band=dtw.BAND) for other in others]
-        times.append(1e3 * (time.perf_counter() - started))
-        if not np.allclose(found, dtw.distances(query, prepared), rtol=TOLERANCE):
-            raise SystemExit("bench: the plain time warping finds other distances")
-    return statistics.median(times), len(times)
+class _Plain(NamedTuple):
+    """Median times in plain Python [ms]."""
+
+    warping: dict[str, float]
+    """By scorer: distances to the references."""
+    verification: float
+    n: int
 
 
-def plain_dtw(a: list[list[float]], b: list[list[float]], *, band: float) -> float:
-    """Return what `penlatch.verify.dtw.distances` defines, written down as its definition reads."""
+def _plain_ms(references: Sequence[Trace], queries: Sequence[Trace]) -> _Plain:
+    """Time the same distances and the same judgement in plain Python, having made sure that they are the same."""
+    artefacts = Artefacts.load()
+    calibration = Calibration.from_bytes(artefacts.files[CALIBRATION], path=CALIBRATION)
+    verifier = Verifier.load()
+    template = verifier.template([verifier.analyse(trace) for trace in references])
+    watch = _Stopwatch()
+    for query in queries:
+        with watch.stage(VERIFICATION):
+            analysis = verifier.analyse(query)
+            distances = _plain_distances(watch, template, analysis)
+            evidence = Evidence(
+                to_references={
+                    "bilstm_se": bilstm_se.distances(analysis.prepared["bilstm_se"], template.references["bilstm_se"]),
+                    **distances,
+                },
+                between_references=template.between,
+                features=analysis.features,
+                reference_features=template.features,
+            )
+            logit = calibration.genuine(calibrate.terms(evidence, calibration.population))
+        for scorer, found in distances.items():
+            ours = DISTANCES[scorer](analysis.prepared[scorer], template.references[scorer])
+            if not np.allclose(found, ours, rtol=TOLERANCE):
+                raise SystemExit(f"bench: the plain time warping finds other distances ({scorer})")
+        if not np.isclose(verifier.verify(template, analysis).probability, 1 / (1 + np.exp(-logit)), atol=1e-3):
+            raise SystemExit("bench: the plain time warping comes to another judgement")
+    return _Plain(
+        warping={scorer: statistics.median(watch.times[scorer]) for scorer in _PLAIN_COSTS},
+        verification=statistics.median(watch.times[VERIFICATION]),
+        n=len(queries),
+    )
+
+
+def _plain_distances(watch: _Stopwatch, template: Template, analysis: Analysis) -> dict[str, Any]:
+    distances = {}
+    for scorer, (band, cost) in _PLAIN_COSTS.items():
+        rows = analysis.prepared[scorer].tolist()
+        others = [reference.tolist() for reference in template.references[scorer]]
+        with watch.stage(scorer):
+            distances[scorer] = np.array([plain_warping(rows, other, band=band, cost=cost) for other in others])
+    return distances
+
+
+def plain_warping(a: list[Row], b: list[Row], *, band: float, cost: Callable[[Row, Row], float]) -> float:
+    """Return what `penlatch.verify.warping.distances` defines, written down as its definition reads."""
     n, m = len(a), len(b)
     width = max(band, 2 / min(n, m))
     far = float("inf")
@@ -215,7 +277,21 @@ def plain_dtw(a: list[list[float]], b: list[list[float]], *, band: float) -> flo
         row = a[i - 1]
         for j in range(1, m + 1):
             if abs(i / n - j / m) <= width + 1e-9:
-                cost = sum(abs(p - q) for p, q in zip(row, b[j - 1], strict=True))
-                now[j] = cost + min(before[j], now[j - 1], before[j - 1])
+                now[j] = cost(row, b[j - 1]) + min(before[j], now[j - 1], before[j - 1])
         before = now
     return before[m] / (n + m)
+
+
+def _city_block(a: Row, b: Row) -> float:
+    return sum(abs(p - q) for p, q in zip(a, b, strict=True))
+
+
+def _squared(a: Row, b: Row) -> float:
+    return sum((p - q) * (p - q) for p, q in zip(a, b, strict=True))
+
+
+_PLAIN_COSTS: Final[dict[str, tuple[float, Callable[[Row, Row], float]]]] = {
+    "alignment": (alignment.BAND, _squared),
+    "multichannel": (multichannel.BAND, _city_block),
+}
+"""Band and cost of each scorer that warps time."""

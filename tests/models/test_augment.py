@@ -77,7 +77,9 @@ def test_the_original_stays_as_it_was(change: Change) -> None:
 
 
 def test_a_forgery_departs_further_than_another_day_and_is_still_a_copy() -> None:
-    days, forgeries, others = [], [], []
+    days: list[float] = []
+    forgeries: list[float] = []
+    others: list[float] = []
     for seed in range(12):
         ink, rng = clean(scrawl(seed)), np.random.default_rng(seed)
         queries = [dtw.prepare(of) for of in (vary(ink, rng), forge(ink, rng), clean(scrawl(seed + 100)))]

@@ -1,0 +1,97 @@
+"""People: every signature that can be rendered or was scanned, by writer, and in which fold the writer is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+
+from penlatch.signal.preprocess import Ink, clean
+from training.datasets import MIN_POINTS, load
+from training.pairs.scans import load_scans
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+    from numpy.typing import NDArray
+
+    from training.datasets import Database, Kind
+
+FOLDS: Final = 4
+"""A writer's fold is the number in their name modulo this."""
+TEST_FOLD: Final = 0
+"""The writers of this fold are never trained on, chosen by or calibrated with."""
+
+PENS: Final[tuple[Database, ...]] = (
+    "svc2004-task1",
+    "svc2004-task2",
+    "susig-visual",
+    "susig-blind",
+    "sigcomp2009-training",
+    "sigcomp2009-nfi",
+)
+SCANS: Final = "cedar"
+SETS: Final = (*PENS, SCANS)
+
+_FAMILIES: Final = {"svc2004-task1": "svc2004", "svc2004-task2": "svc2004", "susig-visual": "susig", "susig-blind": "susig"}
+"""Databases with the same contributors under the same numbers."""
+_MOST: Final = 30
+"""Signatures of one writer and kind that are used: SigComp2009 has up to 200 forgeries of one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signature:
+    """One signature, by pen or by scanner."""
+
+    source: str
+    """One of `SETS`."""
+    user: str
+    """Whose it is, or pretends to be."""
+    kind: Kind
+    drawing: Ink | NDArray[np.uint8]
+    """Ink, or a grey picture uint8 [h, w]."""
+
+    @property
+    def writer(self) -> tuple[str, str]:
+        """The database and the name: between these, pairs are made."""
+        return self.source, self.user
+
+    @property
+    def number(self) -> int:
+        """The number in the writer's name."""
+        return int(self.user.lstrip("U"))
+
+    @property
+    def person(self) -> tuple[str, int]:
+        """The same for one person in two databases of the same contributors."""
+        return _FAMILIES.get(self.source, self.source), self.number
+
+    @property
+    def fold(self) -> int:
+        """0 to FOLDS - 1; the same in all databases of the same contributors."""
+        return self.number % FOLDS
+
+
+def load_signatures(data: Path | None = None) -> list[Signature]:
+    """Read every database, ordered by database, user, kind, session and index.
+
+    Raises:
+        DataMissingError: if one is not there.
+    """
+    found: list[Signature] = []
+    for source in PENS:
+        for record in load(source, data):
+            ink = clean(record.trace)
+            if len(ink) >= MIN_POINTS:
+                found.append(Signature(source=source, user=record.user, kind=record.kind, drawing=ink))
+    found += [Signature(source=SCANS, user=s.user, kind=s.kind, drawing=s.grey) for s in load_scans(data)]
+    counts: dict[tuple[str, str, Kind], int] = {}
+    kept = []
+    for signature in found:
+        key = (*signature.writer, signature.kind)
+        counts[key] = counts.get(key, 0) + 1
+        if counts[key] <= _MOST:
+            kept.append(signature)
+    return kept

@@ -1,91 +1,90 @@
 """The signature databases as one list of records, read from a user's own copy: zip archives or unpacked folders.
 
 Nothing of them is part of penlatch. They are looked for in `$PENLATCH_DATA`, else in `shared/data` beside the checkout.
-The layouts, and what is odd about each of them, are described where they are read.
+The layouts, and what is odd about each of them, are described where they are read. One's own people come as a table:
+see `training.index`.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import zipfile
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from penlatch.capture.replay.svc2004 import read_svc2004
 from penlatch.ink import PenInfo, Trace
+from training.index import load_index
+from training.records import MIN_POINTS, Database, Kind, Loaded, Record, Unusable
+from training.sources import DataMissingError, DatasetError, data_folder, locate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
-Kind = Literal["genuine", "skilled"]
-
-Database = Literal[
-    "svc2004-task1",
-    "svc2004-task2",
-    "susig-visual",
-    "susig-blind",
-    "sigcomp2009-training",
-    "sigcomp2009-nfi",
-    "sigcomp2011-dutch",
+__all__ = [
+    "MIN_POINTS",
+    "DataMissingError",
+    "Database",
+    "DatasetError",
+    "Kind",
+    "Record",
+    "by_user",
+    "data_folder",
+    "load",
+    "read",
 ]
 
-MIN_POINTS = 25
-"""Shorter recordings are broken files; the daemon would ask for a retry as well (`segment.min_points`)."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Record:
-    """One signature of a database."""
-
-    database: Database
-    user: str
-    """Whose signature it is, or pretends to be. Unique within the people of a database."""
-    kind: Kind
-    """`skilled`: a forger who had seen the signature wrote it."""
-    session: int
-    """Which sitting, from 1; 0 where the database does not say."""
-    index: int
-    """Number within user, kind and session as the database counts; with them it is unique."""
-    trace: Trace
-
-
-class DataMissingError(FileNotFoundError):
-    """A database is not where it was looked for."""
-
-
-def data_folder() -> Path:
-    """Return the folder that holds the databases, whether or not it exists."""
-    configured = os.environ.get("PENLATCH_DATA")
-    if configured:
-        return Path(configured)
-    return Path(__file__).resolve().parents[3] / "shared" / "data"
+SIGCOMP2009_PARTS: Final[dict[Database, str]] = {"sigcomp2009-training": "nisdcc", "sigcomp2009-nfi": "nfi"}
+"""The parts of `sigcomp2009`, and what their people are called in the whole: the two count from 1 on their own."""
 
 
 def load(database: Database, data: Path | None = None) -> list[Record]:
-    """Read a whole database, ordered by user, kind, session and index.
+    """Read the signatures of a whole database, ordered by user, kind, session and index; see `read`."""
+    return list(read(database, data).records)
+
+
+def read(database: Database, data: Path | None = None) -> Loaded:
+    """Read a whole database: its signatures, what of it is none, and its digest.
 
     Args:
         database: Which one.
-        data: Folder of the archives; None for `data_folder()`.
+        data: The archive, the unpacked folder, or the folder that holds either; None for `data_folder()`.
+            The table itself for `index`.
 
     Raises:
         DataMissingError: if neither the archive nor an unpacked folder is there.
+        DatasetError: if what is there is another database, or a table has a line that cannot be used.
         TraceError: if a file of it is damaged.
     """
+    if database == "index":
+        return load_index(data)
+    if database == "sigcomp2009":
+        return _sigcomp2009_whole(data)
     layout = _LAYOUTS[database]
-    records = [
-        record
-        for name, text in _files(data or data_folder(), layout.archive, layout.pattern)
-        if (record := layout.parse(name, text)) is not None
-    ]
-    return sorted(records, key=lambda r: (r.user, r.kind, r.session, r.index))
+    source = locate(data, layout.archive, layout.pattern, example=layout.example)
+    records: list[Record] = []
+    unusable: list[Unusable] = []
+    seen: set[tuple[str, Kind, int, int]] = set()
+    for name, text in source.files(layout.pattern):
+        found = layout.parse(name, text)
+        if isinstance(found, Unusable):
+            unusable.append(found)
+            continue
+        key = (found.user, found.kind, found.session, found.index)
+        if key in seen:
+            raise DatasetError(
+                path=source.path,
+                problem=f"it holds {found.name} twice",
+                remedy="name the folder of one database, not of several",
+            )
+        seen.add(key)
+        records.append(found)
+    return Loaded.of(records, unusable, sha256=source.sha256(layout.pattern))
 
 
 def by_user(records: Iterable[Record]) -> dict[str, dict[Kind, list[Trace]]]:
@@ -96,28 +95,14 @@ def by_user(records: Iterable[Record]) -> dict[str, dict[Kind, list[Trace]]]:
     return dict(grouped)
 
 
-def _files(data: Path, archive: str, pattern: re.Pattern[str]) -> Iterator[tuple[re.Match[str], str]]:
-    """Yield the matching files of `data/archive.zip`, or of the folder `data/archive`, as text."""
-    packed, folder = data / f"{archive}.zip", data / archive
-    if packed.is_file():
-        with zipfile.ZipFile(packed) as opened:
-            for name in opened.namelist():
-                if match := pattern.search(name):
-                    yield match, opened.read(name).decode("latin-1")
-    elif folder.is_dir():
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and (match := pattern.search(path.as_posix())):
-                yield match, path.read_text(encoding="latin-1")
-    else:
-        raise DataMissingError(f"neither {packed} nor {folder} exists; set PENLATCH_DATA to where the databases are")
-
-
 @dataclass(frozen=True)
 class _Layout:
     archive: str
     pattern: re.Pattern[str]
-    parse: Callable[[re.Match[str], str], Record | None]
-    """Turns one file into a record; None for a file that is too short to be a signature."""
+    example: str
+    """A path that matches, for messages."""
+    parse: Callable[[re.Match[str], str], Record | Unusable]
+    """Turns one file into a record, unless it is too short to be a signature."""
 
 
 # --- SVC2004: U<user>S<index>.TXT, S1-S20 genuine (S1-S10 first sitting, S11-S20 second), S21-S40 skilled. ---
@@ -130,13 +115,20 @@ def _svc2004(database: Database) -> Callable[[re.Match[str], str], Record]:
     def parse(name: re.Match[str], text: str) -> Record:
         number = int(name["index"])
         genuine = number <= _SVC2004_GENUINE
+        trace = read_svc2004(text)
+        if trace.pen.has_pressure != (database == "svc2004-task2"):
+            raise DatasetError(
+                path=Path(name.string),
+                problem=f"it has {'a' if trace.pen.has_pressure else 'no'} column of pressure",
+                remedy=f"it is a file of the other task, not of {database}",
+            )
         return Record(
             database=database,
             user=f"U{int(name['user']):02d}",
             kind="genuine" if genuine else "skilled",
             session=1 + (number - 1) // _SVC2004_PER_SITTING if genuine else 0,
             index=number,
-            trace=read_svc2004(text),
+            trace=trace,
         )
 
     return parse
@@ -147,16 +139,17 @@ def _svc2004(database: Database) -> Callable[[re.Match[str], str], Record]:
 # An endpoint is the last frame before a lift, which leaves nothing but a gap in time. Some clocks run backwards.
 
 
-def _susig(database: Database, full_scale: float) -> Callable[[re.Match[str], str], Record | None]:
-    def parse(name: re.Match[str], text: str) -> Record | None:
+def _susig(database: Database, full_scale: float) -> Callable[[re.Match[str], str], Record | Unusable]:
+    def parse(name: re.Match[str], text: str) -> Record | Unusable:
         rows = _rows(text, header=2, columns=5)
-        if len(rows) < MIN_POINTS:
-            return None
         part = name["part"]
+        kind: Kind = "skilled" if part == "f" else "genuine"
+        if len(rows) < MIN_POINTS:
+            return Unusable(user=name["user"], kind=kind)
         return Record(
             database=database,
             user=name["user"],
-            kind="skilled" if part == "f" else "genuine",
+            kind=kind,
             session=int(part) if part in "12" else 0,
             index=int(name["index"]),
             trace=_trace(
@@ -191,18 +184,19 @@ def _sigcomp_trace(database: Database, text: str) -> Trace | None:
     )
 
 
-def _sigcomp2009(database: Database) -> Callable[[re.Match[str], str], Record | None]:
+def _sigcomp2009(database: Database) -> Callable[[re.Match[str], str], Record | Unusable]:
     """`NISDCC-AAA_BBB_NNN` and `NFI-AAANNBBB`: AAA wrote, BBB is whose signature it is, N counts."""
 
-    def parse(name: re.Match[str], text: str) -> Record | None:
+    def parse(name: re.Match[str], text: str) -> Record | Unusable:
         trace = _sigcomp_trace(database, text)
-        if trace is None:
-            return None
         genuine = name["writer"] == name["user"]
+        kind: Kind = "genuine" if genuine else "skilled"
+        if trace is None:
+            return Unusable(user=name["user"], kind=kind)
         return Record(
             database=database,
             user=name["user"],
-            kind="genuine" if genuine else "skilled",
+            kind=kind,
             session=0,
             # Several forgers may count alike.
             index=int(name["index"]) if genuine else int(name["writer"]) * 1000 + int(name["index"]),
@@ -212,52 +206,73 @@ def _sigcomp2009(database: Database) -> Callable[[re.Match[str], str], Record | 
     return parse
 
 
-def _sigcomp2011(name: re.Match[str], text: str) -> Record | None:
+def _sigcomp2009_whole(data: Path | None) -> Loaded:
+    parts = {part: read(part, data) for part in SIGCOMP2009_PARTS}
+    return Loaded.of(
+        (
+            replace(record, user=f"{SIGCOMP2009_PARTS[part]}-{record.user}")
+            for part, loaded in parts.items()
+            for record in loaded.records
+        ),
+        (
+            Unusable(user=f"{SIGCOMP2009_PARTS[part]}-{found.user}", kind=found.kind)
+            for part, loaded in parts.items()
+            for found in loaded.unusable
+        ),
+        sha256="+".join(dict.fromkeys(loaded.sha256 for loaded in parts.values())),
+    )
+
+
+def _sigcomp2011(name: re.Match[str], text: str) -> Record | Unusable:
     """`<user>/<user>_<index>.hwr` is genuine, `<user>/<user>_<forger>_<index>.hwr` is not."""
     trace = _sigcomp_trace("sigcomp2011-dutch", text)
-    if trace is None:
-        return None
     forger = name["writer"]
+    kind: Kind = "skilled" if forger else "genuine"
+    if trace is None:
+        return Unusable(user=name["user"], kind=kind)
     return Record(
         database="sigcomp2011-dutch",
         user=name["user"],
-        kind="skilled" if forger else "genuine",
+        kind=kind,
         session=0,
         index=int(name["index"]) + 1000 * int(forger or 0),
         trace=trace,
     )
 
 
+_SVC2004_NAME: Final = re.compile(r"U(?P<user>\d+)S(?P<index>\d+)\.TXT$", re.IGNORECASE)
+
 _LAYOUTS: dict[Database, _Layout] = {
-    "svc2004-task1": _Layout(
-        "svc2004-task1", re.compile(r"U(?P<user>\d+)S(?P<index>\d+)\.TXT$", re.IGNORECASE), _svc2004("svc2004-task1")
-    ),
-    "svc2004-task2": _Layout(
-        "svc2004-task2", re.compile(r"U(?P<user>\d+)S(?P<index>\d+)\.TXT$", re.IGNORECASE), _svc2004("svc2004-task2")
-    ),
+    "svc2004-task1": _Layout("svc2004-task1", _SVC2004_NAME, "U1S1.TXT", _svc2004("svc2004-task1")),
+    "svc2004-task2": _Layout("svc2004-task2", _SVC2004_NAME, "U1S1.TXT", _svc2004("svc2004-task2")),
     "susig-visual": _Layout(
         "susig",
         re.compile(r"VisualSubCorpus/.*/(?P<user>\d+)_(?P<part>[12f])_(?P<index>\d+)\.sig$"),
+        "VisualSubCorpus/GENUINE/SESSION1/001_1_1.sig",
         _susig("susig-visual", 255.0),
     ),
     "susig-blind": _Layout(
         "susig",
         re.compile(r"BlindSubCorpus/.*/(?P<user>\d+)_(?P<part>[gf])_(?P<index>\d+)\.sig$"),
+        "BlindSubCorpus/GENUINE/001_g_1.sig",
         _susig("susig-blind", 1023.0),
     ),
     "sigcomp2009-training": _Layout(
         "sigcomp2009",
         re.compile(r"NISDCC-(?P<writer>\d+)_(?P<user>\d+)_(?P<index>\d+)\.hwr$"),
+        "NISDCC-001_001_001.hwr",
         _sigcomp2009("sigcomp2009-training"),
     ),
     "sigcomp2009-nfi": _Layout(
         "sigcomp2009",
         re.compile(r"NFI-(?P<writer>\d{3})(?P<index>\d{2})(?P<user>\d{3})\.hwr$"),
+        "NFI-00101001.hwr",
         _sigcomp2009("sigcomp2009-nfi"),
     ),
     "sigcomp2011-dutch": _Layout(
         "sigcomp2011-dutch",
         re.compile(r"(?P<user>\d{3})_(?:(?P<writer>\d{3})_)?(?P<index>\d{2})\.hwr$"),
+        "001_01.hwr",
         _sigcomp2011,
     ),
 }

@@ -1,8 +1,8 @@
 """Real people: signatures of SVC2004 Task2 on a serial line; each decision of the daemon is the offline one.
 
 Five people stand at five terminals of one fleet at the same time. Each enrols with five references and then signs five
-times; five skilled forgeries follow. What a subscriber hears must equal what the shipped verifier, and so
-`scripts/evaluate --shipped`, gives for the same trace.
+times; five skilled forgeries follow. What a subscriber hears must equal what the shipped verifier gives for the same
+trace.
 """
 
 from __future__ import annotations

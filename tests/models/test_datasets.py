@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from training.datasets import DataMissingError, by_user, data_folder, load
-from training.protocols import held_out, people
+from training.datasets import DataMissingError, DatasetError, by_user, data_folder, load, read
+from training.splits import fold_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -156,23 +157,76 @@ def test_grouping_by_user_keeps_the_order(tmp_path: Path) -> None:
     assert grouped["U01"]["skilled"] == [records[2].trace]
 
 
-def test_random_forgeries_are_the_first_signatures_of_everybody_else(tmp_path: Path) -> None:
-    files = {f"Task2/U{u}S{n}.TXT": svc2004(pressure=True) for u in (1, 2, 3) for n in (1, 2, 21)}
-    archive(tmp_path, "svc2004-task2", files)
-    records = load("svc2004-task2", tmp_path)
-    first = {r.user: r.trace for r in records if r.index == 1}
-    tested = people(records, genuine=2)
-    assert [p.user for p in tested] == ["U01", "U02", "U03"]
-    assert tested[1].random == (first["U01"], first["U03"])
-    assert people(records, genuine=3) == []
+def test_an_archive_a_folder_and_what_holds_either_are_the_same_database(tmp_path: Path) -> None:
+    archive(tmp_path, "svc2004-task2", {f"Task2/U1S{n}.TXT": svc2004(pressure=True) for n in (1, 2)})
+    with zipfile.ZipFile(tmp_path / "svc2004-task2.zip") as packed:
+        packed.extractall(tmp_path / "elsewhere")
+    places = (tmp_path, tmp_path / "svc2004-task2.zip", tmp_path / "elsewhere", tmp_path / "elsewhere" / "Task2")
+    found = [read("svc2004-task2", place) for place in places]
+    assert [[r.index for r in loaded.records] for loaded in found] == [[1, 2]] * 4
+    assert found[0].sha256 == found[1].sha256 == hashlib.sha256((places[1]).read_bytes()).hexdigest()
+    assert found[2].sha256 not in {found[0].sha256, found[3].sha256}, "paths are part of an unpacked database"
 
 
-def test_whoever_is_held_out_of_one_part_of_susig_is_held_out_of_both(tmp_path: Path) -> None:
-    files = {
-        f"{part}/{user}_{kind}_1.sig": susig()
-        for part, kind in (("VisualSubCorpus/GENUINE", "1"), ("BlindSubCorpus/GENUINE", "g"))
-        for user in ("006", "007", "012")
-    }
+def test_the_digest_of_a_folder_is_that_of_its_contents(tmp_path: Path) -> None:
+    for name, last in (("a", "1"), ("b", "1"), ("c", "2")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "U1S1.TXT").write_text(svc2004(pressure=True), encoding="latin-1")
+        text = svc2004(pressure=True).replace("512", f"51{last}")
+        (tmp_path / name / "U1S2.TXT").write_text(text, encoding="latin-1")
+        (tmp_path / name / "readme.md").write_text(name, encoding="utf-8")
+    a, b, c = (read("svc2004-task2", tmp_path / name).sha256 for name in "abc")
+    assert a == b != c
+
+
+def test_what_is_not_the_database_is_refused(tmp_path: Path) -> None:
+    archive(tmp_path, "svc2004-task2", {"readme.txt": ""})
+    with pytest.raises(DatasetError, match=r"holds no file like U1S1\.TXT"):
+        load("svc2004-task2", tmp_path)
+    (tmp_path / "notes.txt").write_text("", encoding="utf-8")
+    with pytest.raises(DatasetError, match="no zip archive"):
+        load("svc2004-task2", tmp_path / "notes.txt")
+    archive(tmp_path, "svc2004-task1", {"Task1/U1S1.TXT": svc2004(pressure=True)})
+    with pytest.raises(DatasetError, match="other task"):
+        load("svc2004-task1", tmp_path)
+
+
+def test_two_databases_in_one_folder_are_not_mixed(tmp_path: Path) -> None:
+    for task in ("Task1", "Task2"):
+        (tmp_path / task).mkdir()
+        (tmp_path / task / "U1S1.TXT").write_text(svc2004(pressure=True), encoding="latin-1")
+    with pytest.raises(DatasetError, match="twice"):
+        load("svc2004-task2", tmp_path)
+
+
+def test_sigcomp2009_is_both_parts_whose_people_keep_apart(tmp_path: Path) -> None:
+    archive(
+        tmp_path,
+        "sigcomp2009",
+        {
+            "SigComp2009/Training/training/NISDCC-004_004_005.hwr": sigcomp(),
+            "SigComp2009/NFI_/genuines/NFI-00401004.hwr": sigcomp(),
+            "SigComp2009/NFI_/forgeries/NFI-00501004.hwr": sigcomp(points=20),
+        },
+    )
+    loaded = read("sigcomp2009", tmp_path)
+    assert [r.user for r in loaded.records] == ["nfi-004", "nisdcc-004"]
+    assert [(found.user, found.kind) for found in loaded.unusable] == [("nfi-004", "skilled")]
+    assert loaded.sha256 == read("sigcomp2009-nfi", tmp_path).sha256
+
+
+def test_whoever_is_in_several_parts_of_a_database_is_in_one_fold(tmp_path: Path) -> None:
+    users = ("006", "007", "012")
+    files = {f"VisualSubCorpus/GENUINE/{user}_1_1.sig": susig() for user in users}
+    files |= {f"BlindSubCorpus/GENUINE/{user}_g_1.sig": susig() for user in users}
     archive(tmp_path, "susig", files)
-    out = [{r.user for r in load(d, tmp_path) if held_out(r)} for d in ("susig-visual", "susig-blind")]
-    assert out == [{"006", "012"}, {"006", "012"}]
+    archive(tmp_path, "svc2004-task1", {"U7S1.TXT": svc2004(pressure=False)})
+    archive(tmp_path, "svc2004-task2", {"U7S1.TXT": svc2004(pressure=True)})
+    parts = [[fold_of(r.user) for r in load(d, tmp_path)] for d in ("susig-visual", "susig-blind")]
+    assert parts == [[2, 3, 0]] * 2
+    assert [fold_of(r.user) for d in ("svc2004-task1", "svc2004-task2") for r in load(d, tmp_path)] == [3, 3]
+
+
+def test_a_user_without_a_number_belongs_to_no_fold() -> None:
+    with pytest.raises(ValueError, match="ada"):
+        fold_of("ada")

@@ -146,7 +146,7 @@ class Verifier:
         Raises:
             ModelError: if the template was made by other models.
         """
-        evidence = self._evidence(template, signature)
+        evidence = self.evidence(template, signature)
         probability = _logistic(self._logit(evidence))
         match = probability >= self.threshold
         return Judgement(
@@ -154,6 +154,24 @@ class Verifier:
             match=match,
             reason=self._reason(evidence, match=match),
             distances={scorer: float(found.mean()) for scorer, found in evidence.to_references.items()},
+        )
+
+    def evidence(self, template: Template, signature: Analysis) -> Evidence:
+        """Compare a signature with the references of `template`, by every scorer, without judging it.
+
+        Raises:
+            ModelError: if the template was made by other models.
+        """
+        if template.version != self.version:
+            raise ModelError(path=self._path, problem="a template was made by other models")
+        return Evidence(
+            to_references={
+                scorer: distances(signature.prepared[scorer], template.references[scorer])
+                for scorer, distances in DISTANCES.items()
+            },
+            between_references=template.between,
+            features=signature.features,
+            reference_features=template.features,
         )
 
     def identify(self, templates: Mapping[str, Template], signature: Analysis) -> tuple[str, Judgement] | None:
@@ -177,7 +195,7 @@ class Verifier:
             accepted: At least one.
             candidate: The next one.
         """
-        evidence = self._evidence(self._template(accepted), candidate)
+        evidence = self.evidence(self._template(accepted), candidate)
         terms = calibrate.terms(evidence, self._calibration.population)
         return bool(self._calibration.agreement.logit(terms) >= 0.0)
 
@@ -191,19 +209,6 @@ class Verifier:
                 scorer: np.stack([distances(reference, prepared[scorer]) for reference in prepared[scorer]])
                 for scorer, distances in DISTANCES.items()
             },
-        )
-
-    def _evidence(self, template: Template, signature: Analysis) -> Evidence:
-        if template.version != self.version:
-            raise ModelError(path=self._path, problem="a template was made by other models")
-        return Evidence(
-            to_references={
-                scorer: distances(signature.prepared[scorer], template.references[scorer])
-                for scorer, distances in DISTANCES.items()
-            },
-            between_references=template.between,
-            features=signature.features,
-            reference_features=template.features,
         )
 
     def _logit(self, evidence: Evidence) -> float:

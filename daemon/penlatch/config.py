@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin,
 import msgspec
 
 from penlatch.errors import ConfigError
-from penlatch.messages import TerminalName
+from penlatch.messages import LEAST_REFERENCES, MOST_REFERENCES, Probability, TerminalName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,9 @@ DEFAULT_PATH = Path("/etc/penlatch/penlatch.toml")
 LONGEST_IDLE_S = 10.0
 """Longest pen-up wait that may be configured [s]; no pen rests before it is over."""
 
+DEFAULT_THRESHOLD = 0.5
+"""The threshold where none is given, and where no calibration meets a target: both errors are equally frequent."""
+
 SOCKET_PATH_BYTES = 108
 """Size of `sun_path`, its closing NUL included (unix(7)) [bytes]."""
 
@@ -28,8 +31,10 @@ Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Millimetres = Annotated[float, msgspec.Meta(gt=0, le=10_000)]
 Threshold = Annotated[float, msgspec.Meta(gt=0, le=1)]
 """A probability from which on it is a match; 0 would open for everybody."""
+Rate = Annotated[float, msgspec.Meta(gt=0, le=0.1)]
+"""A rate of false matches; one in ten is no protection any more."""
 Count = Annotated[int, msgspec.Meta(ge=1)]
-References = Annotated[int, msgspec.Meta(ge=3, le=12)]
+References = Annotated[int, msgspec.Meta(ge=LEAST_REFERENCES, le=MOST_REFERENCES)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 
@@ -70,7 +75,9 @@ class Segment(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Verify(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[verify]: how sure is sure enough, and how long to try."""
 
-    threshold: Threshold = 0.5
+    threshold: Threshold = DEFAULT_THRESHOLD
+    target_fmr: Rate | None = None
+    """The greatest rate of false matches; `penlatch calibrate` finds the threshold for it. Not with `threshold`."""
     timeout_s: Seconds = 30.0
     tries: Count = 3
     models: Path | None = None
@@ -82,6 +89,20 @@ class Enroll(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     references: References = 5
     timeout_s: Annotated[float, msgspec.Meta(gt=0, le=600)] = 600.0
+    min_complexity: Probability = 0.18
+    """A simpler signature is refused as a reference: a circle has 0.16."""
+
+
+class Adapt(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[adapt]: how a template follows its person."""
+
+    enabled: bool = True
+    every_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 30
+    """An accepted signature becomes a reference at most once in so many days."""
+    max_adapted: Annotated[int, msgspec.Meta(ge=1, le=6)] = 2
+    """So many adapted references beside the originals, which never go."""
+    min_probability: Probability = 0.9
+    """Only a signature of at least this probability; halfway between the threshold and 1 where that is more."""
 
 
 class Store(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -147,6 +168,7 @@ class Config(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     segment: Segment = msgspec.field(default_factory=Segment)
     verify: Verify = msgspec.field(default_factory=Verify)
     enroll: Enroll = msgspec.field(default_factory=Enroll)
+    adapt: Adapt = msgspec.field(default_factory=Adapt)
     store: Store = msgspec.field(default_factory=Store)
     control: Control = msgspec.field(default_factory=Control)
     mqtt: Mqtt | None = None
@@ -166,6 +188,8 @@ def load(path: Path) -> Config:
     except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, a number or a nesting beyond all reason
         raise ConfigError(path=path, key=None, problem=f"this is not TOML: {error}") from error
     config = parse(raw, path=path)
+    if {"threshold", "target_fmr"} <= raw.get("verify", {}).keys():
+        raise ConfigError(path=path, key="verify.target_fmr", problem="give this or verify.threshold, not both")
     for key, problem in _contradictions(config):
         raise ConfigError(path=path, key=key, problem=problem)
     return config

@@ -18,6 +18,11 @@ TerminalName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{
 
 Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
+LEAST_REFERENCES = 3
+"""References that a first enrolment takes at least."""
+MOST_REFERENCES = 12
+"""References that a person may have in all."""
+
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of every message."""
@@ -45,6 +50,8 @@ class Reason(StrEnum):
     PRESSURE = "pressure"
     RHYTHM = "rhythm"
     SIZE = "size"
+    TILT = "tilt"
+    """Where the pen leans; of pens that tell it."""
     # match: nothing worth naming
     AGREES = "agrees"
     # retry: what was wrong with the capture
@@ -63,6 +70,10 @@ class Reason(StrEnum):
     # retry, while enrolling
     DISAGREES = "disagrees"
     """The reference is unlike the ones before it."""
+    TOO_SIMPLE = "too_simple"
+    """The signature is so simple that anybody could write it (`enroll.min_complexity`)."""
+    OUTLIER = "outlier"
+    """One of the references is unlike all others; it was taken out, and one signature more is wanted."""
     # error
     TIMEOUT = "timeout"
     CANCELLED = "cancelled"
@@ -74,6 +85,15 @@ class Reason(StrEnum):
     MODEL = "model"
     STORE = "store"
     INTERNAL = "internal"
+
+
+class Disagreement(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How far one aspect of a signature is from the references."""
+
+    reason: Reason
+    """`shape`, `speed`, `pressure`, `rhythm`, `size` or `tilt`."""
+    excess: Annotated[float, msgspec.Meta(ge=0.0)]
+    """0 for none; one genuine signature in twenty goes beyond 1, every other beyond 0.37."""
 
 
 class Action(StrEnum):
@@ -104,6 +124,8 @@ class DecisionDraft(Message, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     done: bool
     """False for a retry: the action goes on."""
     reason: Reason
+    reasons: tuple[Disagreement, ...] = ()
+    """Every aspect that was compared, the one that disagreed most first; empty where nothing was judged."""
     probability: Probability | None = None
     """P(genuine), None where nothing was judged."""
     threshold: Probability | None = None
@@ -136,6 +158,27 @@ class Decision(DecisionDraft, frozen=True, kw_only=True, forbid_unknown_fields=T
     """True when published later than `mqtt.historical_after_s`: nothing may open on it."""
 
 
+class Quality(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the references of a person are worth."""
+
+    complexity: Probability
+    """How much a forger would have to get right: 0 for a line, 0.5 and more for most signatures."""
+    consistency: Probability | None
+    """How alike the references are: 0.5 as people's usually are, 1 always the same; None for a single one."""
+    outlier: int | None
+    """The reference, from 1 in the order of giving, that is unlike all others; None where none is."""
+
+
+class Sitting(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """References that came at one time."""
+
+    time: str
+    """RFC 3339 in UTC."""
+    origin: Literal["enrolled", "adapted"]
+    """`enrolled`: given in an enrolment; `adapted`: taken over from an accepted signature (`[adapt]`)."""
+    references: int
+
+
 class Armed(Message, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="armed"):
     """The terminal waits for a signature: whoever shows something to the person shows it now."""
 
@@ -162,6 +205,12 @@ class Enrollment(Message, frozen=True, kw_only=True, forbid_unknown_fields=True,
     """References accepted so far."""
     stages: int
     """References wanted."""
+    replaces: int | None = None
+    """For a retry because of an `outlier`: the reference, from 1, whose place the next one takes."""
+    quality: Quality | None = None
+    """For `enrolled`: what the references are worth."""
+    advice: str | None = None
+    """For `enrolled`: what would make the template stronger, for people."""
     transaction: str | None = None
 
 
@@ -178,6 +227,10 @@ class User(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """RFC 3339 in UTC."""
     template_version: str
     """Which models made the template."""
+    sittings: tuple[Sitting, ...] = ()
+    """When the references came, oldest first."""
+    quality: Quality | None = None
+    """What they are worth; None until the models of this release made the template."""
 
 
 class State(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -197,6 +250,12 @@ class Info(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     version: str
     mode: Literal["on-demand", "always"]
     threshold: Probability
+    """The probability from which on it is a match, now."""
+    threshold_from: Literal["configured", "calibrated", "fallback"] = "configured"
+    """`configured`: by `verify.threshold` or its default; `calibrated`: fitted to `verify.target_fmr` by `penlatch
+    calibrate`; `fallback`: the default, because no calibration supports the target."""
+    target_fmr: Probability | None = None
+    """The rate of false matches asked for, None where none is."""
     models: str
     """Digest of the model manifest."""
     runtime: str
@@ -231,6 +290,76 @@ class Health(Message, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     uptime_s: float
 
 
+class Rate(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often something went wrong, and how sure that is."""
+
+    errors: int
+    trials: int
+    rate: Probability
+    """`errors` / `trials`."""
+    low: Probability
+    high: Probability
+    """The 95 % interval of Clopper and Pearson, as if the trials were independent of each other."""
+
+
+class CurvePoint(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The error rates at one threshold."""
+
+    threshold: Probability
+    fmr: Probability
+    """Share of attempts with another person's signature that match (ISO/IEC 19795-1: false match rate)."""
+    fnmr: Probability
+    """Share of the person's own attempts that do not (false non-match rate)."""
+
+
+class OperatingPoint(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A threshold, and how often the people of this terminal would err at it. No forger was among them."""
+
+    threshold: Probability
+    fmr: Rate
+    pairs: Rate
+    """Of ordered pairs of people: those in which an attempt of one matches the other. What is said for sure rests on
+    these, since attempts of one pair resemble each other."""
+    fnmr: Rate
+
+
+class SiteCalibration(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `penlatch calibrate` found on the enrolled people."""
+
+    time: str
+    """RFC 3339 in UTC."""
+    models: str
+    """Digest of the model manifest: for other models it means nothing."""
+    people: int
+    references: int
+    target_fmr: Probability
+    smallest_fmr: Probability
+    """The smallest rate that so few people can show with 95 % confidence, were there no error at all."""
+    proposed: OperatingPoint | None
+    """The lowest threshold, not below 0.5, at which the target is met with 95 % confidence; None where so few people
+    cannot show it."""
+    current: OperatingPoint
+    """The threshold in use when it was measured."""
+    curve: tuple[CurvePoint, ...]
+    applied: bool
+    """Whether `proposed` was stored for `verify.target_fmr`."""
+    notes: tuple[str, ...]
+    """What these figures do not say, for people."""
+
+
+class Calibration(Message, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="calibration"):
+    """A step of a calibration, or its end."""
+
+    done: bool
+    progress: Probability
+    """Share of the work that is done."""
+    result: SiteCalibration | None = None
+    """At the end."""
+
+
+Told = Event | Calibration
+"""What the local socket tells."""
+
 Verb = Literal["verify", "identify", "enroll", "cancel", "delete_user", "list_users", "status"]
 
 
@@ -238,9 +367,20 @@ class Request(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Payload of `request/<verb>`."""
 
     user: UserName | None = None
-    references: Annotated[int, msgspec.Meta(ge=3, le=12)] | None = None
-    """For `enroll`: how many references to take; None for the configured number."""
+    references: Annotated[int, msgspec.Meta(ge=1, le=12)] | None = None
+    """For `enroll`: how many references to take, at least 3 of a new person; None for the configured number."""
+    extend: bool = False
+    """For `enroll`: add references to those of a person who is enrolled, on another day."""
     transaction: Annotated[str, msgspec.Meta(max_length=128)] | None = None
+
+    def __post_init__(self) -> None:
+        """Hold a first enrolment to the least number of references.
+
+        Raises:
+            ValueError: if it asks for fewer.
+        """
+        if self.references is not None and self.references < LEAST_REFERENCES and not self.extend:
+            raise ValueError(f"a new person gives at least {LEAST_REFERENCES} `references`")
 
 
 class Response(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -20,12 +20,12 @@ from penlatch.verify.calibrate import (
     Logistic,
     Population,
     Spread,
-    disagreements,
     own_spread,
     terms,
     z_scores,
 )
 from penlatch.verify.characters import common_cuts
+from penlatch.verify.reasons import disagreements
 from penlatch.verify.verifier import DISTANCES
 from training.metrics import equal_error
 
@@ -193,7 +193,6 @@ AGREEMENT_DRAWS = (1, 2, 3, 4)
 AGREEMENT_REFUSES = 0.01
 """Share of genuine signatures that an enrolment may refuse; the person signs again then."""
 INNER_FOLDS = 5
-SURPRISE = 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,7 +231,8 @@ def fit(people: Sequence[Comparisons], *, seed: int = 0) -> Calibration:
         population=population,
         genuine=_shifted(genuine, -_balance(drawn, share)),
         agreement=_shifted(agreement, -_least_genuine(agreement, few)),
-        surprise=_surprise(people, population),
+        surprise=_exceeded(people, population, by=0.05),
+        usual=_exceeded(people, population, by=0.5),
     )
 
 
@@ -283,7 +283,8 @@ def _shifted(model: Logistic, by: float) -> Logistic:
     return msgspec.structs.replace(model, intercept=model.intercept + by)
 
 
-def _surprise(people: Sequence[Comparisons], population: Population) -> dict[str, float]:
+def _exceeded(people: Sequence[Comparisons], population: Population, *, by: float) -> dict[str, float]:
+    """Return, by aspect, the disagreement that this share of genuine signatures exceeds."""
     found: dict[str, list[NDArray[np.float64]]] = {}
     for person in people:
         z = z_scores(person.evidence(range(min(FIRST, person.candidates))), population)
@@ -291,4 +292,4 @@ def _surprise(people: Sequence[Comparisons], population: Population) -> dict[str
         tested[:FIRST] = False
         for group, values in disagreements(z[tested]).items():
             found.setdefault(group, []).append(values)
-    return {group: float(np.quantile(np.concatenate(values), SURPRISE)) for group, values in found.items()}
+    return {group: float(np.quantile(np.concatenate(values), 1 - by)) for group, values in found.items()}

@@ -10,7 +10,7 @@ import pytest
 
 from penlatch.errors import RequestError, StoreError
 from penlatch.ink import Trace
-from penlatch.messages import User
+from penlatch.messages import Sitting, User
 from penlatch.store.store import StoredTemplate
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ def enroll(store: Store, name: str, *, references: int = 3) -> None:
     )
 
 
+def given(references: int, time: str = THEN) -> Sitting:
+    return Sitting(time=time, origin="enrolled", references=references)
+
+
 def on_disk(path: Path) -> bytes:
     """Everything the database and its log hold at this moment."""
     return b"".join(p.read_bytes() for p in sorted(path.parent.glob(f"{path.name}*")))
@@ -59,8 +63,8 @@ def test_a_person_comes_back_as_enrolled(store: Store) -> None:
     enroll(store, "grace", references=5)
     enroll(store, "ada")
     assert store.users() == [
-        User(name="ada", references=3, enrolled=THEN, template_version="models-1"),
-        User(name="grace", references=5, enrolled=THEN, template_version="models-1"),
+        User(name="ada", references=3, enrolled=THEN, template_version="models-1", sittings=(given(3),)),
+        User(name="grace", references=5, enrolled=THEN, template_version="models-1", sittings=(given(5),)),
     ]
     assert store.references("ada") == [b"ada 0", b"ada 1", b"ada 2"]
     assert store.templates() == {

@@ -13,7 +13,7 @@ from support.examples import ALICE, BOB, INFO, health
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from penlatch.messages import Decision, Event, Health, Info, User
+    from penlatch.messages import Calibration, Decision, Event, Health, Info, User
 
 
 class ScriptedVerbs:
@@ -29,6 +29,8 @@ class ScriptedVerbs:
         self.journal: list[Decision] = []
         """Decisions, oldest first."""
         self.health = health()
+        self.calibration: Sequence[Calibration | RequestError] = []
+        """What `calibrate` plays."""
         self.under_way: Action | None = None
         """The action that `cancel` ends."""
         self.asked: list[tuple[object, ...]] = []
@@ -65,10 +67,22 @@ class ScriptedVerbs:
         return self._play(Action.IDENTIFY)
 
     def enroll(
-        self, user: str, *, references: int | None = None, transaction: str | None = None
+        self, user: str, *, references: int | None = None, extend: bool = False, transaction: str | None = None
     ) -> AsyncIterator[Event]:
-        self.asked.append(("enroll", user, references, transaction))
+        self.asked.append(("enroll", user, references, transaction, *(("extend",) if extend else ())))
         return self._play(Action.ENROLL)
+
+    async def calibrate(self, *, target_fmr: float | None = None, apply: bool = False) -> AsyncIterator[Calibration]:
+        self.asked.append(("calibrate", target_fmr, apply))
+        for step in self.calibration:
+            if isinstance(step, RequestError):
+                raise step
+            yield step
+
+    async def revert_user(self, name: str) -> int:
+        if name not in self.people:
+            raise RequestError(code="unknown_user", problem=f"{name} is not enrolled")
+        return sum(s.references for s in self.people[name].sittings if s.origin == "adapted")
 
     def monitor(self) -> AsyncIterator[Event]:
         return self._play(None)

@@ -15,14 +15,12 @@ from penlatch.errors import ModelError
 from penlatch.signal.features import FEATURES
 from penlatch.verify.artefacts import CALIBRATION, Artefacts
 from penlatch.verify.calibrate import (
-    GROUPS,
     MAX_Z,
     Calibration,
     Evidence,
     Logistic,
     Population,
     Spread,
-    disagreements,
     own_spread,
     terms,
     z_scores,
@@ -98,11 +96,6 @@ def test_z_scores_by_hand() -> None:
 def test_beyond_six_deviations_further_is_no_more_surprising() -> None:
     z = z_scores(evidence([1.0, 1.0, 1.0], features=1e6), POPULATION)
     assert (z == MAX_Z).all()
-
-
-def test_a_disagreement_is_the_rms_of_its_group() -> None:
-    z = np.array([3.0 if feature.group == "speed" else 0.0 for feature in FEATURES])
-    assert disagreements(z) == pytest.approx({group: 3.0 if group == "speed" else 0.0 for group in GROUPS})
 
 
 # --- The logistic model -----------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, str] = {
     "identify": "penlatch.cli.sign:identify",
     "cancel": "penlatch.cli.sign:cancel",
     "user": "penlatch.cli.user:user",
+    "calibrate": "penlatch.cli.calibrate:calibrate",
     "decisions": "penlatch.cli.watch:decisions",
     "monitor": "penlatch.cli.watch:monitor",
     "status": "penlatch.cli.watch:status",

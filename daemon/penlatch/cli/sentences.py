@@ -9,7 +9,7 @@ from penlatch.messages import Action, Armed, Decision, Enrollment, Reason, Verdi
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from penlatch.messages import Event
+    from penlatch.messages import Event, Quality
 
 
 class Sentence(NamedTuple):
@@ -27,6 +27,7 @@ SENTENCES: Mapping[Reason, Sentence] = {
     Reason.PRESSURE: Sentence("of all it compares, the pressure of the pen differs most"),
     Reason.RHYTHM: Sentence("of all it compares, the rhythm of strokes and pauses differs most"),
     Reason.SIZE: Sentence("of all it compares, the size differs most"),
+    Reason.TILT: Sentence("of all it compares, the way the pen is held differs most"),
     Reason.AGREES: Sentence("everything agrees with the references"),
     Reason.TOO_SHORT: Sentence("it was over too soon for a signature", "Sign your whole name, at your usual pace."),
     Reason.TOO_LONG: Sentence("it went on for too long", "Sign once, without a pause, then lift the pen."),
@@ -44,6 +45,10 @@ SENTENCES: Mapping[Reason, Sentence] = {
     Reason.DISAGREES: Sentence(
         "it is unlike the signatures before it", "Sign the way you always do; the same person must give them all."
     ),
+    Reason.TOO_SIMPLE: Sentence(
+        "it is so simple that anybody could write it", "Sign with your whole name, or with more than one line."
+    ),
+    Reason.OUTLIER: Sentence("one of the references is unlike all others", "Sign once more in its place."),
     Reason.TIMEOUT: Sentence("nobody signed in time", "Start again when the person is at the tablet."),
     Reason.CANCELLED: Sentence("it was cancelled"),
     Reason.TOO_MANY_RETRIES: Sentence("no attempt could be used", "Start again; `penlatch devices` shows the pen."),
@@ -78,7 +83,18 @@ def _judged(decision: Decision) -> str:
     odds = ""
     if decision.probability is not None and decision.threshold is not None:
         odds = f", probability {decision.probability:.3f} (threshold {decision.threshold:.3f})"
-    return f"{told}{whom}{odds}: {SENTENCES[decision.reason].what}"
+    return f"{told}{whom}{odds}: {SENTENCES[decision.reason].what}{_also(decision)}"
+
+
+def _also(decision: Decision) -> str:
+    """Name the other aspects that are rare for the person, with how rare."""
+    rare = [f"{found.reason} {found.excess:.1f}" for found in decision.reasons if found.excess >= 1.0]
+    return f" ({', '.join(rare)}; 1 is rare)" if rare else ""
+
+
+def _worth(quality: Quality) -> str:
+    alike = "" if quality.consistency is None else f", consistency {quality.consistency:.2f}"
+    return f"Complexity {quality.complexity:.2f}{alike}."
 
 
 def _enrolled(step: Enrollment) -> str:
@@ -87,9 +103,14 @@ def _enrolled(step: Enrollment) -> str:
         case "accepted":
             return f"Reference {step.stage} of {step.stages} taken."
         case "retry":
+            if step.replaces is not None:
+                return f"Reference {step.replaces} was taken out: it is unlike all others. Sign once more in its place."
             return f"This one cannot be used: {because}"
         case "enrolled":
-            return f"{step.user} is enrolled with {step.stages} references."
+            told = f"{step.user} is enrolled with {step.stages} references."
+            if step.quality is not None:
+                told += f" {_worth(step.quality)}"
+            return f"{told} Next: {step.advice} (penlatch enroll {step.user} --continue)." if step.advice else told
         case "error":
             return f"error: {step.user} was not enrolled: {because}"
 

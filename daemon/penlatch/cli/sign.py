@@ -12,7 +12,7 @@ from penlatch.cli.exits import Exit
 from penlatch.cli.options import connects, json_option
 from penlatch.cli.sentences import tell
 from penlatch.errors import RequestError
-from penlatch.messages import Armed, Decision, Enrollment, Verdict
+from penlatch.messages import LEAST_REFERENCES, MOST_REFERENCES, Armed, Decision, Enrollment, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -98,24 +98,34 @@ def identify(client: Client, transaction: str | None, *, as_json: bool) -> None:
 @click.argument("user")
 @click.option(
     "--references",
-    type=click.IntRange(3, 12),
-    help="How many signatures to take.  [default: as configured, else 5]",
+    type=click.IntRange(1, MOST_REFERENCES),
+    help="How many signatures to take, 3 at least of a new person.  [default: as configured, else 5]",
+)
+@click.option(
+    "--continue", "extend", is_flag=True, help="Add them to the references of USER, who is enrolled, on another day."
 )
 @transaction_option
 @json_option
 @connects
-def enroll(client: Client, user: str, references: int | None, transaction: str | None, *, as_json: bool) -> None:
+def enroll(
+    client: Client, user: str, references: int | None, transaction: str | None, *, extend: bool, as_json: bool
+) -> None:
     """Take the reference signatures of USER, a new person.
 
-    One that is unlike those before it is refused, and may be given again. Exit status: 0 enrolled, 2 wrong usage, 3 not
-    enrolled, 130 Ctrl-C (which cancels; nothing is kept).
+    One that is unlike those before it, or too simple to protect anything, is refused and may be given again; so may one
+    that turns out to be unlike all others in the end. With --continue, a person who is enrolled adds references in
+    another sitting, up to 12 in all: people sign otherwise on other days, and the template learns how. Exit status: 0
+    enrolled, 2 wrong usage, 3 not enrolled, 130 Ctrl-C (which cancels; nothing is kept).
 
     \b
     Examples:
       penlatch enroll alice
       penlatch enroll bob --references 8
+      penlatch enroll alice --continue --references 3
     """
-    last = follow(client.enroll(user, references=references, transaction=transaction), as_json=as_json)
+    if references is not None and references < LEAST_REFERENCES and not extend:
+        raise click.UsageError(f"a new person gives {LEAST_REFERENCES} references at least")
+    last = follow(client.enroll(user, references=references, extend=extend, transaction=transaction), as_json=as_json)
     click.get_current_context().exit(exit_status(last))
 
 

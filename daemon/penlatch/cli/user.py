@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def user() -> None:
-    """List, show or delete enrolled people (see `penlatch enroll` for new ones)."""
+    """List, show, revert or delete enrolled people (see `penlatch enroll` for new ones)."""
 
 
 def _find(client: Client, name: str) -> User:
@@ -70,7 +70,43 @@ def show(client: Client, name: str, *, as_json: bool) -> None:
     click.echo(f"name        {person.name}")
     click.echo(f"enrolled    {person.enrolled}")
     click.echo(f"references  {person.references}")
+    for sitting in person.sittings:
+        kind = "given" if sitting.origin == "enrolled" else "adapted"
+        click.echo(f"            {sitting.references} {kind} {sitting.time}")
+    if (quality := person.quality) is not None:
+        click.echo(f"complexity  {quality.complexity:.2f} (0 a line, 0.5 as most signatures)")
+        if quality.consistency is not None:
+            click.echo(f"consistency {quality.consistency:.2f} (0.5 as people usually are, 1 always the same)")
+        if quality.outlier is not None:
+            click.echo(f"outlier     reference {quality.outlier} is unlike all others")
     click.echo(f"template    {person.template_version}")
+
+
+@user.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@connects
+def revert(client: Client, name: str, *, yes: bool, as_json: bool) -> None:
+    """Drop the references that were taken over from accepted signatures of NAME; those of the enrolment stay.
+
+    \b
+    Examples:
+      penlatch user revert alice
+      penlatch user revert alice --yes
+    """
+    person = _find(client, name)
+    adapted = sum(sitting.references for sitting in person.sittings if sitting.origin == "adapted")
+    if adapted and not yes:
+        question = f"Drop {adapted} adapted references of {person.name}? This cannot be undone"
+        if not click.confirm(question, err=True):
+            click.echo("Nothing was dropped.", err=True)
+            click.get_current_context().exit(Exit.FAILED)
+    dropped = client.revert_user(name)
+    if as_json:
+        click.echo(msgspec.json.encode({"kind": "reverted", "user": name, "dropped": dropped}).decode())
+    else:
+        click.echo(f"{dropped} adapted references of {name} were dropped.")
 
 
 @user.command()

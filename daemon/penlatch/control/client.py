@@ -11,7 +11,7 @@ import msgspec
 from penlatch.control import interface
 from penlatch.control.wire import END, Call, Reply
 from penlatch.errors import RequestError
-from penlatch.messages import Action, Decision, Event, Health, Info, User
+from penlatch.messages import Action, Calibration, Decision, Event, Health, Info, Told, User
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -48,10 +48,17 @@ class Client:
         return self._events("Identify", transaction=transaction)
 
     def enroll(
-        self, user: str, *, references: int | None = None, transaction: str | None = None
+        self, user: str, *, references: int | None = None, extend: bool = False, transaction: str | None = None
     ) -> Generator[Event, None, None]:
-        """Enrol `user`; closing the generator before its end cancels."""
-        return self._events("Enroll", user=user, references=references, transaction=transaction)
+        """Enrol `user`, or add references to theirs; closing the generator before its end cancels."""
+        return self._events("Enroll", user=user, references=references, extend=extend or None, transaction=transaction)
+
+    def calibrate(self, *, target_fmr: float | None = None, apply: bool = False) -> Generator[Calibration, None, None]:
+        """Measure the enrolled people against each other; closing the generator before its end cancels."""
+        with contextlib.closing(self._told("Calibrate", target_fmr=target_fmr, apply=apply or None)) as told:
+            for step in told:
+                if isinstance(step, Calibration):
+                    yield step
 
     def monitor(self) -> Generator[Event, None, None]:
         """Tell every event until closed, or until the daemon stops."""
@@ -68,6 +75,10 @@ class Client:
     def delete_user(self, name: str) -> None:
         """Forget a person."""
         self._ask(dict, "DeleteUser", user=name)
+
+    def revert_user(self, name: str) -> int:
+        """Forget the adapted references of a person; return how many there were."""
+        return self._ask(interface.RevertUserReply, "RevertUser", user=name).dropped
 
     def status(self) -> Health:
         """Return how the terminal is."""
@@ -86,6 +97,12 @@ class Client:
             return _read(next(replies), kind)
 
     def _events(self, method: str, **parameters: object) -> Generator[Event, None, None]:
+        with contextlib.closing(self._told(method, **parameters)) as told:
+            for event in told:
+                if not isinstance(event, Calibration):
+                    yield event
+
+    def _told(self, method: str, **parameters: object) -> Generator[Told, None, None]:
         with contextlib.closing(self._call(method, parameters, more=True)) as replies:
             for reply in replies:
                 event = _read(reply, interface.EventReply).event

@@ -21,7 +21,7 @@ from penlatch.messages import Armed
 if TYPE_CHECKING:
     from penlatch.control.callers import Caller
     from penlatch.control.verbs import Verbs
-    from penlatch.messages import Event
+    from penlatch.messages import Told
 
 log = logging.getLogger(__name__)
 
@@ -199,7 +199,7 @@ def _error(error: RequestError) -> Reply:
     return Reply(error=interface.error_name(error), parameters=interface.Problem(error.problem))
 
 
-def _is_last(event: Event) -> bool:
+def _is_last(event: Told) -> bool:
     return not isinstance(event, Armed) and event.done
 
 

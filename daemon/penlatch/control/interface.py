@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from penlatch.messages import Action, Armed, Decision, Enrollment, Event, Health, RequestErrorCode, User
+from penlatch.messages import Action, Armed, Calibration, Decision, Enrollment, Health, RequestErrorCode, Told, User
 
 if TYPE_CHECKING:
     from penlatch.errors import RequestError
@@ -55,6 +55,7 @@ class EnrollParameters(Parameters, frozen=True, kw_only=True, forbid_unknown_fie
 
     user: str
     references: int | None = None
+    extend: bool | None = None
     transaction: str | None = None
 
 
@@ -62,6 +63,19 @@ class DeleteUserParameters(Parameters, frozen=True, kw_only=True, forbid_unknown
     """Of DeleteUser."""
 
     user: str
+
+
+class RevertUserParameters(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of RevertUser."""
+
+    user: str
+
+
+class CalibrateParameters(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of Calibrate."""
+
+    target_fmr: float | None = None
+    apply: bool | None = None
 
 
 class DecisionsParameters(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,14 +92,15 @@ class DescriptionParameters(Parameters, frozen=True, kw_only=True, forbid_unknow
 
 
 class EventReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Of Verify, Identify, Enroll and Monitor: exactly one of its fields is there."""
+    """Of Verify, Identify, Enroll, Calibrate and Monitor: exactly one of its fields is there."""
 
     armed: Armed | None = None
     decision: Decision | None = None
     enrollment: Enrollment | None = None
+    calibration: Calibration | None = None
 
     @classmethod
-    def of(cls, event: Event) -> EventReply:
+    def of(cls, event: Told) -> EventReply:
         """Return the reply that tells `event`."""
         match event:
             case Armed():
@@ -94,11 +109,13 @@ class EventReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
                 return cls(decision=event)
             case Enrollment():
                 return cls(enrollment=event)
+            case Calibration():
+                return cls(calibration=event)
 
     @property
-    def event(self) -> Event | None:
+    def event(self) -> Told | None:
         """What it tells, None where a newer daemon told something else."""
-        return self.armed or self.decision or self.enrollment
+        return self.armed or self.decision or self.enrollment or self.calibration
 
 
 class CancelReply(msgspec.Struct, frozen=True):
@@ -111,6 +128,12 @@ class ListUsersReply(msgspec.Struct, frozen=True):
     """Of ListUsers."""
 
     users: list[User]
+
+
+class RevertUserReply(msgspec.Struct, frozen=True):
+    """Of RevertUser."""
+
+    dropped: int
 
 
 class StatusReply(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from penlatch import __version__
 from penlatch.control import interface
 from penlatch.control.interface import Parameters, ServiceError
 from penlatch.errors import RequestError
-from penlatch.messages import Event, Request
+from penlatch.messages import Calibration, Event, Request, Told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 DECISIONS = 20
 """How many decisions are listed where nobody says."""
 MOST_DECISIONS = 10_000
-"""How many may be asked for at once: about 4 MB."""
+"""How many may be asked for at once: about 8 MB."""
+LARGEST_TARGET = 0.1
+"""As `config.Rate` has it: one false match in ten is no protection any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Stream:
     """A method whose replies are events."""
 
     parameters: type[Parameters]
-    call: Callable[[Verbs, Any], AsyncIterator[Event]]
+    call: Callable[[Verbs, Any], AsyncIterator[Told]]
     endless: bool = False
     """It has no last event, so it must be called with `more`."""
 
@@ -103,7 +105,24 @@ def _identify(verbs: Verbs, parameters: interface.IdentifyParameters) -> AsyncIt
 
 def _enroll(verbs: Verbs, parameters: interface.EnrollParameters) -> AsyncIterator[Event]:
     _check(parameters)
-    return verbs.enroll(parameters.user, references=parameters.references, transaction=parameters.transaction)
+    return verbs.enroll(
+        parameters.user,
+        references=parameters.references,
+        extend=bool(parameters.extend),
+        transaction=parameters.transaction,
+    )
+
+
+def _calibrate(verbs: Verbs, parameters: interface.CalibrateParameters) -> AsyncIterator[Calibration]:
+    target = parameters.target_fmr
+    if target is not None and not 0 < target <= LARGEST_TARGET:
+        raise RequestError(code="bad_request", problem=f"`target_fmr` lies above 0 and up to {LARGEST_TARGET}")
+    return verbs.calibrate(target_fmr=target, apply=bool(parameters.apply))
+
+
+async def _revert_user(verbs: Verbs, parameters: interface.RevertUserParameters) -> object:
+    _check(parameters)
+    return interface.RevertUserReply(await verbs.revert_user(parameters.user))
 
 
 def _check(parameters: Parameters) -> None:
@@ -113,7 +132,8 @@ def _check(parameters: Parameters) -> None:
         RequestError: `bad_request`, naming the parameter.
     """
     try:
-        msgspec.convert(msgspec.to_builtins(parameters), Request)
+        given = {name: value for name, value in msgspec.to_builtins(parameters).items() if value is not None}
+        msgspec.convert(given, Request)
     except msgspec.ValidationError as error:
         raise RequestError(code="bad_request", problem=str(error).replace("`$.", "`")) from error
 
@@ -124,10 +144,12 @@ METHODS: dict[str, Method] = {
     f"{interface.NAME}.Verify": Stream(interface.VerifyParameters, _verify),
     f"{interface.NAME}.Identify": Stream(interface.IdentifyParameters, _identify),
     f"{interface.NAME}.Enroll": Stream(interface.EnrollParameters, _enroll),
+    f"{interface.NAME}.Calibrate": Stream(interface.CalibrateParameters, _calibrate),
     f"{interface.NAME}.Monitor": Stream(Parameters, lambda verbs, _: verbs.monitor(), endless=True),
     f"{interface.NAME}.Cancel": Single(Parameters, _cancel),
     f"{interface.NAME}.ListUsers": Single(Parameters, _list_users),
     f"{interface.NAME}.DeleteUser": Single(interface.DeleteUserParameters, _delete_user),
+    f"{interface.NAME}.RevertUser": Single(interface.RevertUserParameters, _revert_user),
     f"{interface.NAME}.Status": Single(Parameters, _status),
     f"{interface.NAME}.Info": Single(Parameters, _info),
     f"{interface.NAME}.Decisions": Single(interface.DecisionsParameters, _decisions),

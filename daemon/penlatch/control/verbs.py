@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from penlatch.messages import Action, Decision, Event, Health, Info, User
+    from penlatch.messages import Action, Calibration, Decision, Event, Health, Info, User
 
 
 class Verbs(Protocol):
@@ -25,9 +25,12 @@ class Verbs(Protocol):
         """Ask for a signature of anybody; the last event is a decision with `done`."""
 
     def enroll(
-        self, user: str, *, references: int | None = None, transaction: str | None = None
+        self, user: str, *, references: int | None = None, extend: bool = False, transaction: str | None = None
     ) -> AsyncIterator[Event]:
-        """Enrol `user` from `references` signatures; the last event is an enrollment with `done`."""
+        """Enrol `user` from `references` signatures, or add them; the last event is an enrollment with `done`."""
+
+    def calibrate(self, *, target_fmr: float | None = None, apply: bool = False) -> AsyncIterator[Calibration]:
+        """Measure the enrolled people against each other; the last event, with `done`, has the result."""
 
     def monitor(self) -> AsyncIterator[Event]:
         """Tell every event of every action."""
@@ -47,6 +50,13 @@ class Verbs(Protocol):
 
         Raises:
             RequestError: `unknown_user`.
+        """
+
+    async def revert_user(self, name: str) -> int:
+        """Forget the adapted references of a person and return how many there were.
+
+        Raises:
+            RequestError: `unknown_user`, `busy`.
         """
 
     async def status(self) -> Health:

@@ -11,30 +11,36 @@ import asyncio
 import contextlib
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from penlatch.capture.segmenter import Signature
 from penlatch.errors import PenlatchError, RequestError
-from penlatch.messages import Action, Armed, Decision, Enrollment, Event, Reason, Verdict
+from penlatch.messages import MOST_REFERENCES, Action, Armed, Decision, Enrollment, Event, Reason, Verdict
 from penlatch.service.judge import Asked, refusal
 from penlatch.service.monitors import Monitors
-from penlatch.service.references import References
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 
     from penlatch.capture.listener import Listener
     from penlatch.capture.segmenter import Capture
     from penlatch.config import Config
+    from penlatch.ink import Trace
     from penlatch.service.judge import Judge
+    from penlatch.service.references import References
     from penlatch.service.worker import Worker
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 OVERTIME_LOOK_S = 0.05
 """How often an action whose time is over looks whether the person has finished signing [s]."""
+STRANGERS = 3
+"""So many signatures in a row that are unlike the references of earlier sittings end a second one."""
+REPLACEMENTS = 2
+"""How many outliers an enrolment replaces; whoever signs so differently is taken as they are."""
 
 
 @dataclass(slots=True)
@@ -108,20 +114,26 @@ class Actions:
                 yield event
 
     async def enroll(
-        self, user: str, *, references: int | None = None, transaction: str | None = None
+        self, user: str, *, references: int | None = None, extend: bool = False, transaction: str | None = None
     ) -> AsyncGenerator[Event, None]:
         """Take `references` signatures of `user` (None: the configured number) and enrol them.
 
+        With `extend`, they are added to those of a person who is enrolled, up to `MOST_REFERENCES` in all.
+
         Raises:
-            RequestError: `busy`, `already_enrolled`, `unavailable`.
+            RequestError: `busy`, `already_enrolled`, `unavailable`; to extend, `unknown_user`, and `bad_request` where
+                there is no room for so many.
         """
-        if await self._call(self._judge.is_enrolled, user):
-            raise RequestError(code="already_enrolled", problem=f"{user} is enrolled already; delete first to renew")
+        begun = await self._call(self._judge.references_of, user, extend=extend)
         asked = Asked(Action.ENROLL, user, transaction)
-        stages = references or self._config.enroll.references
+        room = MOST_REFERENCES - len(begun.earlier)
+        stages = min(self._config.enroll.references, room) if references is None else references
+        if not 0 < stages <= room:
+            problem = f"{user} has {len(begun.earlier)} references; of {MOST_REFERENCES}, {room} are left to give"
+            raise RequestError(code="bad_request", problem=problem)
 
         async def flow(run: _Run) -> None:
-            await self._enrolling(run, user, stages)
+            await self._enrolling(run, user, begun, stages)
 
         async with contextlib.aclosing(self._perform(asked, flow, self._config.enroll.timeout_s)) as events:
             async for event in events:
@@ -179,9 +191,7 @@ class Actions:
         if self._run is not None or (self._standing_by and self._listener.signing):
             raise RequestError(code="busy", problem=f"the terminal is busy: {self.current.value or 'somebody signs'}")
         run = self._claim(asked, limit_s)
-        task = asyncio.create_task(self._live(run, flow), name=asked.action.value)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task = self._spawn(self._live(run, flow), asked.action.value)
         try:
             while (told := await run.told.get()) is not None:
                 if isinstance(told, PenlatchError):
@@ -191,6 +201,13 @@ class Actions:
             run.cancelled.set()
             # Whoever asked may be gone, and this generator cancelled with them: the record is finished all the same.
             await asyncio.shield(task)
+
+    def _spawn(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+        """Begin what `stop` will wait for."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def _claim(self, asked: Asked, limit_s: float) -> _Run:
         self._run = run = _Run(asked, asyncio.get_running_loop().time() + limit_s)
@@ -257,13 +274,19 @@ class Actions:
             return await self._note(run, Verdict.RETRY, capture.reason, attempt=attempt)
         decision = await self._worker.call(decide, run.asked, capture.trace, ended=capture.ended, attempt=attempt)
         self._tell(run, decision)
+        if decision.verdict is Verdict.MATCH:
+            self._spawn(self._adapt(decision, capture.trace), "adapt")
         return decision
 
-    async def _enrolling(self, run: _Run, user: str, stages: int) -> None:
-        references = References()
-        stage = 0
+    async def _adapt(self, decision: Decision, trace: Trace) -> None:
+        """Let the template learn from a match that was told already: nobody waits for it, and it may fail."""
+        try:
+            await self._worker.call(self._judge.adapt, decision, trace)
+        except PenlatchError as error:
+            log.warning("no reference was made of decision %d: %s", decision.seq, error)
 
-        def tell(outcome: str, reason: Reason | None = None) -> None:
+    async def _enrolling(self, run: _Run, user: str, references: References, stages: int) -> None:
+        def tell(outcome: str, reason: Reason | None = None, **more: Any) -> None:
             self._tell(
                 run,
                 Enrollment(
@@ -271,9 +294,10 @@ class Actions:
                     outcome=outcome,  # type: ignore[arg-type]  # each caller below names one of the literals
                     done=outcome in {"enrolled", "error"},
                     reason=reason,
-                    stage=stage,
+                    stage=len(references.accepted),
                     stages=stages,
                     transaction=run.asked.transaction,
+                    **more,
                 ),
             )
 
@@ -281,27 +305,43 @@ class Actions:
             tell("error", Reason.NO_PEN)
             return
         self._listener.arm()
-        attempt = 0
-        while stage < stages:
-            attempt += 1
-            capture = await self._next_capture(run, attempt)
-            if isinstance(capture, Reason):
-                tell("error", capture)
-                return
-            if not isinstance(capture, Signature):
-                tell("retry", capture.reason)
-                continue
-            refused = await self._worker.call(self._judge.add_reference, references, capture.trace)
-            stage = len(references.accepted)
-            if refused:
-                tell("retry", refused)
-            elif stage < stages:
-                tell("accepted")
-        refused = await self._worker.call(self._judge.enroll, user, references)
+        refused = await self._take_references(run, references, stages, tell)
+        refused = refused or await self._worker.call(self._judge.enroll, user, references)
         if refused:
             tell("error", refused)
-        else:
-            tell("enrolled")
+            return
+        quality, advice = await self._worker.call(self._judge.worth, user)
+        tell("enrolled", quality=quality, advice=advice)
+
+    async def _take_references(
+        self, run: _Run, references: References, stages: int, tell: Callable[..., None]
+    ) -> Reason | None:
+        """Take captures until `references` are complete and none is unlike all others; return why that failed."""
+        attempt = strange = replaced = 0
+        while True:
+            while len(references.accepted) < stages:
+                attempt += 1
+                capture = await self._next_capture(run, attempt)
+                if isinstance(capture, Reason):
+                    return capture
+                if not isinstance(capture, Signature):
+                    tell("retry", capture.reason)
+                    continue
+                refused = await self._worker.call(self._judge.add_reference, references, capture.trace)
+                strange = strange + 1 if refused is Reason.DISAGREES else 0
+                if references.earlier and strange >= STRANGERS:
+                    return Reason.DISAGREES
+                if refused:
+                    tell("retry", refused)
+                elif len(references.accepted) < stages:
+                    tell("accepted")
+            if replaced >= REPLACEMENTS:
+                return None
+            odd = await self._worker.call(self._judge.take_out_outlier, references)
+            if odd is None:
+                return None
+            replaced += 1
+            tell("retry", Reason.OUTLIER, replaces=odd)
 
     async def _next_capture(self, run: _Run, attempt: int) -> Capture | Reason:
         """Wait for a capture; return TIMEOUT or CANCELLED where none comes. Nobody is cut off while signing."""
@@ -356,9 +396,9 @@ class Actions:
         if not await self._call(self._judge.is_enrolled, user):
             raise RequestError(code="unknown_user", problem=f"nobody is enrolled as {user}")
 
-    async def _call(self, function: Callable[..., T], *args: object) -> T:
+    async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call into the worker on behalf of an asker, who is answered `unavailable` where a part is broken."""
         try:
-            return await self._worker.call(function, *args)
+            return await self._worker.call(function, *args, **kwargs)
         except PenlatchError as error:
             raise refusal(error) from error

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from penlatch import __version__
 from penlatch.capture.listener import Listener
 from penlatch.control.server import VarlinkServer
-from penlatch.errors import PenlatchError
-from penlatch.messages import Decision, Health, Info, Part, Request, Response, User, Verb
+from penlatch.errors import PenlatchError, RequestError
+from penlatch.messages import Action, Calibration, Decision, Health, Info, Part, Request, Response, User, Verb
 from penlatch.report.publisher import Publisher
 from penlatch.service import remote
 from penlatch.service.actions import Actions
+from penlatch.service.calibrating import DEFAULT_TARGET, calibrate
 from penlatch.service.judge import Judge, refusal, utc_now
 from penlatch.service.notify import Notifier
 from penlatch.service.worker import Worker
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
 
     from penlatch.config import Config
-    from penlatch.messages import Action, Event
+    from penlatch.messages import Event
 
 log = logging.getLogger(__name__)
 
@@ -109,10 +110,21 @@ class Service:
         return self._actions.identify(transaction=transaction)
 
     def enroll(
-        self, user: str, *, references: int | None = None, transaction: str | None = None
+        self, user: str, *, references: int | None = None, extend: bool = False, transaction: str | None = None
     ) -> AsyncGenerator[Event, None]:
-        """Enrol `user`; see `Actions.enroll`."""
-        return self._actions.enroll(user, references=references, transaction=transaction)
+        """Enrol `user`, or add references to theirs; see `Actions.enroll`."""
+        return self._actions.enroll(user, references=references, extend=extend, transaction=transaction)
+
+    async def calibrate(
+        self, *, target_fmr: float | None = None, apply: bool = False
+    ) -> AsyncGenerator[Calibration, None]:
+        """Measure the enrolled people against each other; see `calibrating.calibrate`."""
+        target = target_fmr or self._config.verify.target_fmr or DEFAULT_TARGET
+        async for step in calibrate(self._worker, self._judge, target=target, apply=apply):
+            yield step
+        if apply and self._publisher:
+            self._publisher.publish_info(await self.info())
+        self._health_changed()
 
     async def cancel(self) -> Action:
         """End the action under way; see `Actions.cancel`."""
@@ -141,6 +153,17 @@ class Service:
             await self._worker.call(self._judge.delete_user, name)
         self._health_changed()
 
+    async def revert_user(self, name: str) -> int:
+        """Forget the adapted references of a person, and return how many there were.
+
+        Raises:
+            RequestError: `unknown_user`, `busy` while references are given, `unavailable`.
+        """
+        if self._actions.current is Action.ENROLL:
+            raise RequestError(code="busy", problem="the terminal is busy: somebody gives references")
+        with _refusals():
+            return await self._worker.call(self._judge.revert_user, name)
+
     async def decisions(self, *, limit: int, user: str | None = None) -> list[Decision]:
         """List decisions, newest first.
 
@@ -156,7 +179,9 @@ class Service:
             terminal=self._config.terminal.name,
             version=__version__,
             mode=self._config.terminal.mode,
-            threshold=self._config.verify.threshold,
+            threshold=self._judge.threshold.value,
+            threshold_from=self._judge.threshold.source,
+            target_fmr=self._config.verify.target_fmr,
             models=self._judge.version,
             runtime=self._judge.runtime,
             requests=self._config.mqtt.requests if self._config.mqtt else (),

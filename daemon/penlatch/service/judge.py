@@ -15,19 +15,33 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from penlatch.errors import ModelError, PenlatchError, RequestError, StoreError, TraceError
-from penlatch.ink import Trace
-from penlatch.messages import Action, Decision, DecisionDraft, Part, Reason, User, Verdict
+from penlatch.messages import (
+    MOST_REFERENCES,
+    Action,
+    Decision,
+    DecisionDraft,
+    Part,
+    Quality,
+    Reason,
+    SiteCalibration,
+    User,
+    Verdict,
+)
+from penlatch.service.references import References
+from penlatch.service.roster import Roster
+from penlatch.service.threshold import Threshold, settle
 from penlatch.store.store import Store
 from penlatch.store.vault import Vault
-from penlatch.verify.template import Template
+from penlatch.verify.quality import second_sitting
 from penlatch.verify.verifier import Verifier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from penlatch.config import Config
-    from penlatch.service.references import References
-    from penlatch.verify.verifier import Analysis, Judgement
+    from penlatch.ink import Trace
+    from penlatch.verify.template import Template
+    from penlatch.verify.verifier import Judgement
 
     _Judging = Callable[[Verifier], tuple[str | None, Judgement | None]]
 
@@ -50,7 +64,9 @@ class Judge:
         self._config = config
         self._verifier: Verifier | None = None
         self._store: Store | None = None
-        self._templates: dict[str, Template] = {}
+        self._roster: Roster | None = None
+        self.threshold = Threshold(value=config.verify.threshold, source="configured")
+        """The threshold in use, and where it comes from."""
         self.models = Part(ok=False, detail="not loaded yet")
         self.database = Part(ok=False, detail="not opened yet")
 
@@ -59,7 +75,7 @@ class Judge:
     def open(self) -> None:
         """Load the models and open the database. What fails is told by `models` and `database`, not raised."""
         try:
-            self._verifier = Verifier.load(self._config.verify.models, threshold=self._config.verify.threshold)
+            self._verifier = Verifier.load(self._config.verify.models, threshold=self.threshold.value)
             self.models = Part(ok=True, detail=f"{self._verifier.version[:12]} on {self._verifier.runtime}")
         except ModelError as error:
             log.error("%s", error)  # noqa: TRY400 - the message is made for the journal; a traceback adds nothing
@@ -67,17 +83,20 @@ class Judge:
         try:
             path = self._config.store.path
             self._store = Store.open(path, Vault.load(key_file=self._config.store.key_file, database=path))
-            self._load_templates()
+            if self._verifier:
+                self._roster = Roster(self._store, self._verifier)
+                self._roster.load()
             self.database = Part(ok=True, detail=str(path))
         except StoreError as error:
             log.error("%s", error)  # noqa: TRY400 - likewise
             self.database = Part(ok=False, detail=str(error))
+        self._settle_threshold()
 
     def close(self) -> None:
         """Close the database."""
         if self._store:
             self._store.close()
-            self._store = None
+            self._store = self._roster = None
 
     def beat(self) -> None:
         """Prove that models and database make progress, as far as they ever came up: `open` told of the others.
@@ -88,7 +107,7 @@ class Judge:
         """
         try:
             if self.models.ok:
-                self._need_verifier().check()
+                self.verifier.check()
             if self._store:
                 self._store.heartbeat()
                 self.database = Part(ok=True, detail=str(self._config.store.path))
@@ -118,7 +137,7 @@ class Judge:
 
     def verify(self, asked: Asked, trace: Trace, *, ended: float, attempt: int) -> Decision:
         """Decide whether `trace` is a genuine signature of the person asked for."""
-        template = self._templates.get(asked.user or "")
+        template = self.templates.get(asked.user or "")
         if template is None:
             reason = Reason.NOT_ENROLLED if self.models.ok else Reason.MODEL
             return self.note(asked, Verdict.ERROR, reason, attempt=attempt, pen=trace.pen.name)
@@ -132,7 +151,7 @@ class Judge:
         """Decide whose signature `trace` is, if anybody's."""
 
         def judge(verifier: Verifier) -> tuple[str | None, Judgement | None]:
-            best = verifier.identify(self._templates, verifier.analyse(trace))
+            best = verifier.identify(self.templates, verifier.analyse(trace))
             if best is None:
                 return None, None
             # A name that does not match is nobody's business.
@@ -156,7 +175,7 @@ class Judge:
         attempt: int,
     ) -> Decision:
         try:
-            user, judgement = judge(self._need_verifier())
+            user, judgement = judge(self.verifier)
         except TraceError:
             return self._record(asked, Verdict.RETRY, Reason.TOO_LITTLE_INK, attempt=attempt, pen=trace.pen.name)
         except ModelError as error:
@@ -202,6 +221,7 @@ class Judge:
             verdict=verdict,
             done=verdict is not Verdict.RETRY,
             reason=reason,
+            reasons=judgement.reasons if judgement else (),
             probability=judgement.probability if judgement else None,
             threshold=self._verifier.threshold if self._verifier else None,
             attempt=attempt,
@@ -232,60 +252,98 @@ class Judge:
             RequestError: `unknown_user`.
         """
         self._need_store().delete_user(user)
-        self._templates.pop(user, None)
+        if self._roster:
+            self._roster.templates.pop(user, None)
         log.info("deleted %s", user)
+
+    def references_of(self, user: str, *, extend: bool) -> References:
+        """Return what an enrolment of `user` starts with: nothing, or to `extend` it, all they gave before.
+
+        Raises:
+            RequestError: `already_enrolled`, or to extend it, `unknown_user`.
+            StoreError: if the database cannot be used.
+            ModelError: if the models cannot.
+        """
+        min_complexity = self._config.enroll.min_complexity
+        if extend:
+            earlier = tuple(self._need_roster().references(user))
+            return References(earlier=earlier, min_complexity=min_complexity)
+        if self.is_enrolled(user):
+            problem = f"{user} is enrolled already; --continue adds references, or delete first to begin anew"
+            raise RequestError(code="already_enrolled", problem=problem)
+        return References(min_complexity=min_complexity)
 
     def add_reference(self, references: References, trace: Trace) -> Reason | None:
         """Take `trace` as the next reference, or say why not; see `References.add`."""
-        return references.add(trace, self._need_verifier())
+        return references.add(trace, self.verifier)
+
+    def take_out_outlier(self, references: References) -> int | None:
+        """Take out the reference that is unlike all others; see `References.take_out_outlier`."""
+        return references.take_out_outlier(self.verifier)
 
     def enroll(self, user: str, references: References) -> Reason | None:
-        """Make the template of `user` from complete references and store both.
+        """Make the template of `user` from complete references and store both; see `Roster.enroll`."""
+        return self._need_roster().enroll(user, references, time=utc_now())
 
-        Returns:
-            None when the person is enrolled, else the reason why not.
+    def worth(self, user: str) -> tuple[Quality | None, str | None]:
+        """Return what the references of a person are worth, and what would make the template stronger, for people.
 
         Raises:
-            RequestError: `already_enrolled`.
+            RequestError: `unknown_user`.
         """
-        verifier, store = self._need_verifier(), self._need_store()
-        analyses = [r.analysis for r in references.accepted]
-        if self._known_as(verifier, analyses):
-            return Reason.DUPLICATE_PERSON
-        template = verifier.template(analyses)
-        store.enroll(
-            user,
-            references=[r.trace.to_bytes() for r in references.accepted],
-            template=template.to_bytes(),
-            template_version=verifier.version,
-            time=utc_now(),
-        )
-        self._templates[user] = template
-        log.info("enrolled %s with %d references", user, len(analyses))
-        return None
+        person = self._need_roster().find(user)
+        enough = self.sittings(user) > 1 or person.references >= MOST_REFERENCES
+        return person.quality, None if enough else second_sitting(self.verifier.metrics)
 
-    def _known_as(self, verifier: Verifier, analyses: list[Analysis]) -> str | None:
-        """Return who most of these signatures already belong to, if anybody."""
-        names = [
-            best[0] for a in analyses if (best := verifier.identify(self._templates, a)) is not None and best[1].match
-        ]
-        return next((name for name in set(names) if 2 * names.count(name) > len(analyses)), None)
+    def sittings(self, user: str) -> int:
+        """Count the enrolments in which a person gave references.
 
-    def _load_templates(self) -> None:
-        """Bring every template into memory; make those anew that other models made."""
-        store = self._need_store()
-        self._templates.clear()
+        Raises:
+            RequestError: `unknown_user`.
+        """
+        return sum(sitting.origin == "enrolled" for sitting in self._need_roster().find(user).sittings)
+
+    def adapt(self, decision: Decision, trace: Trace) -> None:
+        """Let a signature that was accepted become a reference, where [adapt] allows it; see `Roster.adapt`."""
+        if refused := self._need_roster().adapt(decision, trace, self._config.adapt):
+            log.debug("the signature of decision %d does not become a reference: %s", decision.seq, refused)
+
+    def revert_user(self, user: str) -> int:
+        """Forget the adapted references of a person and return how many; see `Roster.revert`."""
+        return self._need_roster().revert(user, time=utc_now())
+
+    @property
+    def templates(self) -> Mapping[str, Template]:
+        """Everybody's template, by name."""
+        return self._roster.templates if self._roster else {}
+
+    # -- the threshold -------------------------------------------------------------------------------------------
+
+    def apply_calibration(self, found: SiteCalibration) -> None:
+        """Keep what was calibrated, and use it where a target asks for it.
+
+        Raises:
+            StoreError: if it cannot be kept. The threshold is then as before.
+        """
+        self._need_store().keep_calibration(found)
+        log.info("a calibration on %d people was applied", found.people)
+        self._settle_threshold()
+
+    def _settle_threshold(self) -> None:
+        """Find the threshold that the configuration asks for."""
         if self._verifier is None:
             return
-        for name, stored in store.templates().items():
-            if stored.version == self._verifier.version:
-                self._templates[name] = Template.from_bytes(stored.data)
-                continue
-            log.info("the models changed: making the template of %s anew", name)
-            traces = [Trace.from_bytes(data) for data in store.references(name)]
-            template = self._verifier.template([self._verifier.analyse(trace) for trace in traces])
-            store.replace_template(name, template=template.to_bytes(), template_version=self._verifier.version)
-            self._templates[name] = template
+        kept = None
+        if self._store and self._config.verify.target_fmr is not None:
+            try:
+                kept = self._store.calibration()
+            except StoreError as error:
+                log.warning("%s", error)
+        self.threshold = settle(self._config.verify, kept, models=self._verifier.version)
+        self._verifier.threshold = self.threshold.value
+        if self.models.ok:
+            detail = f"{self._verifier.version[:12]} on {self._verifier.runtime}"
+            self.models = Part(ok=True, detail=f"{detail}; {self.threshold.note}" if self.threshold.note else detail)
 
     # -- what was decided ----------------------------------------------------------------------------------------
 
@@ -306,15 +364,27 @@ class Judge:
         if self._store is None:
             return Counts()
         return Counts(
-            users=len(self._templates), decisions=self._store.last_seq(), outbox_depth=self._store.outbox_depth()
+            users=len(self.templates), decisions=self._store.last_seq(), outbox_depth=self._store.outbox_depth()
         )
 
     # -- fail closed ---------------------------------------------------------------------------------------------
 
-    def _need_verifier(self) -> Verifier:
+    @property
+    def verifier(self) -> Verifier:
+        """The models.
+
+        Raises:
+            ModelError: where they cannot be used.
+        """
         if self._verifier is None or not self.models.ok:
             raise ModelError(path=self._config.verify.models or "models", problem=self.models.detail)
         return self._verifier
+
+    def _need_roster(self) -> Roster:
+        _ = self._need_store(), self.verifier
+        if self._roster is None:
+            raise StoreError(path=self._config.store.path, problem=self.database.detail)
+        return self._roster
 
     def _need_store(self) -> Store:
         if self._store is None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from penlatch.errors import TraceError
 from penlatch.messages import Reason
+from penlatch.verify.quality import complexity, outlier
 
 if TYPE_CHECKING:
     from penlatch.ink import Trace
@@ -23,17 +24,27 @@ class Reference:
 
 @dataclass(slots=True)
 class References:
-    """What was given so far."""
+    """What was given so far, and what the person had given before."""
 
     accepted: list[Reference] = field(default_factory=list)
+    """Of this sitting."""
+    earlier: tuple[Reference, ...] = ()
+    """Of earlier sittings: they stay, whatever comes."""
+    min_complexity: float = 0.0
+    """Simpler signatures are refused."""
     refused: Reference | None = None
     """The last one that disagreed, None when the last one agreed."""
+
+    @property
+    def all(self) -> list[Reference]:
+        """Everything the template will be made of."""
+        return [*self.earlier, *self.accepted]
 
     def add(self, trace: Trace, verifier: Verifier) -> Reason | None:
         """Take `trace` as the next reference, or say why not.
 
-        Where the second and the third signature agree with each other but not with the first, the first is the
-        one that is dropped.
+        Where the second and the third signature of a new person agree with each other but not with the first, the
+        first is the one that is dropped.
 
         Returns:
             None when it was accepted, else the reason of the retry.
@@ -42,15 +53,34 @@ class References:
             ModelError: if the models fail.
         """
         try:
+            if complexity(trace) < self.min_complexity:
+                return Reason.TOO_SIMPLE
             candidate = Reference(trace, verifier.analyse(trace))
         except TraceError:
             return Reason.TOO_LITTLE_INK
         odd, self.refused = self.refused, None
-        if not self.accepted or verifier.agrees([r.analysis for r in self.accepted], candidate.analysis):
+        before = [r.analysis for r in self.all]
+        if not before or verifier.agrees(before, candidate.analysis):
             self.accepted.append(candidate)
             return None
-        if len(self.accepted) == 1 and odd and verifier.agrees([odd.analysis], candidate.analysis):
+        if len(before) == 1 and odd and verifier.agrees([odd.analysis], candidate.analysis):
             self.accepted = [odd, candidate]
             return None
         self.refused = candidate
         return Reason.DISAGREES
+
+    def take_out_outlier(self, verifier: Verifier) -> int | None:
+        """Take out the reference of this sitting that is unlike all others, if one is.
+
+        Returns:
+            Its number in this sitting, from 1; None where all stay.
+
+        Raises:
+            ModelError: if the models fail.
+        """
+        farthest = outlier(verifier.template([r.analysis for r in self.all]))
+        if farthest is None or not farthest.beyond or farthest.position < len(self.earlier):
+            return None
+        place = farthest.position - len(self.earlier)
+        del self.accepted[place]
+        return place + 1

@@ -54,7 +54,9 @@ def _action(verbs: Verbs, verb: Verb, request: Request) -> AsyncIterator[Event]:
         return verbs.identify(transaction=request.transaction)
     if verb == "verify":
         return verbs.verify(_user(request), transaction=request.transaction)
-    return verbs.enroll(_user(request), references=request.references, transaction=request.transaction)
+    return verbs.enroll(
+        _user(request), references=request.references, extend=request.extend, transaction=request.transaction
+    )
 
 
 def _user(request: Request) -> str:

@@ -17,17 +17,23 @@ if TYPE_CHECKING:
 
 _INSERT = """
 INSERT INTO decisions (
-    seq, boot, terminal, time, action, user, verdict, done, reason, probability, threshold, attempt, pen, latency_ms,
-    "transaction"
+    seq, boot, terminal, time, action, user, verdict, done, reason, reasons, probability, threshold, attempt, pen,
+    latency_ms, "transaction"
 ) VALUES (
-    :seq, :boot, :terminal, :time, :action, :user, :verdict, :done, :reason, :probability, :threshold, :attempt, :pen,
-    :latency_ms, :transaction
+    :seq, :boot, :terminal, :time, :action, :user, :verdict, :done, :reason, :reasons, :probability, :threshold,
+    :attempt, :pen, :latency_ms, :transaction
 )
 """
 
 _LAST = "SELECT * FROM decisions ORDER BY seq DESC LIMIT :limit"
 
 _LAST_OF_USER = "SELECT * FROM decisions WHERE user = :user ORDER BY seq DESC LIMIT :limit"
+
+_FAILURES = """
+SELECT count(*) FROM decisions WHERE user = :user AND verdict = 'no_match' AND seq < :before AND seq > coalesce(
+    (SELECT max(seq) FROM decisions WHERE user = :user AND verdict = 'match' AND seq < :before), 0
+)
+"""
 
 _PENDING = """
 SELECT decisions.* FROM outbox JOIN decisions USING (seq) WHERE seq > :after ORDER BY seq LIMIT :limit
@@ -53,7 +59,8 @@ class Journal:
             (seq,) = connection.execute(
                 "UPDATE meta SET value = value + 1 WHERE name = 'seq' RETURNING value"
             ).fetchone()
-            connection.execute(_INSERT, {"seq": seq, "boot": self._boot, **msgspec.to_builtins(draft)})
+            row = msgspec.to_builtins(draft) | {"reasons": msgspec.json.encode(draft.reasons).decode()}
+            connection.execute(_INSERT, {"seq": seq, "boot": self._boot, **row})
             connection.execute("INSERT INTO outbox (seq) VALUES (?)", (seq,))
         return draft.numbered(seq=seq, boot=self._boot)
 
@@ -65,6 +72,14 @@ class Journal:
         """
         query = _LAST if user is None else _LAST_OF_USER
         return _decisions(self._database.rows(query, {"user": user, "limit": max(limit, 0)}))
+
+    def failures(self, user: str, *, before: int) -> int:
+        """Count the signatures of a person that did not match, from the last match before decision `before` on.
+
+        Raises:
+            StoreError: if they cannot be counted.
+        """
+        return int(self._database.rows(_FAILURES, {"user": user, "before": before})[0][0])
 
     def pending(self, *, limit: int, after: int = 0) -> list[Decision]:
         """Return the first `limit` decisions in the outbox whose number is above `after`, in order.
@@ -101,5 +116,11 @@ class Journal:
 
 
 def _decisions(rows: Sequence[sqlite3.Row]) -> list[Decision]:
-    """Turn rows, whose columns are the fields of `Decision`, into decisions; SQLite keeps `done` as 0 or 1."""
-    return [msgspec.convert(dict(row), Decision, strict=False) for row in rows]
+    """Turn rows, whose columns are the fields of `Decision`, into decisions.
+
+    SQLite keeps `done` as 0 or 1 and `reasons` as JSON.
+    """
+    return [
+        msgspec.convert(dict(row) | {"reasons": msgspec.json.decode(row["reasons"])}, Decision, strict=False)
+        for row in rows
+    ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from penlatch.errors import RequestError, StoreError
-from penlatch.messages import User, UserName
+from penlatch.messages import Quality, Sitting, User, UserName
 
 if TYPE_CHECKING:
     import sqlite3
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 REFERENCE_CONTEXT = 1
 """Version of what a sealed reference is bound to."""
+
+_USERS = """SELECT name, enrolled, version AS template_version, quality,
+    (SELECT count(*) FROM "references" WHERE user = name) AS "references"
+FROM users JOIN templates ON user = name ORDER BY name"""
+
+_SITTINGS = """SELECT user, added AS time, origin, count(*) AS "references" FROM "references"
+GROUP BY user, added, origin ORDER BY added, origin DESC"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,28 @@ class StoredTemplate:
     """What `Template.to_bytes` gave."""
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A reference that a person has, unopened."""
+
+    position: int
+    """Its place; a person's references are in this order, those of an enrolment in that in which they were given."""
+    added: str
+    """When it came, RFC 3339 in UTC."""
+    adapted: bool
+    """False for one that was given in an enrolment."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """When a person's references came."""
+
+    changed: str
+    """When there was a change the last time, RFC 3339 in UTC."""
+    held: tuple[Held, ...]
+    """In the order of the references."""
+
+
 class People:
     """The tables `users`, `references` and `templates`."""
 
@@ -40,15 +69,31 @@ class People:
 
     def users(self) -> list[User]:
         """Return everybody, by name."""
-        rows = self._database.rows(
-            """SELECT name, enrolled, version AS template_version,
-                (SELECT count(*) FROM "references" WHERE user = name) AS "references"
-            FROM users JOIN templates ON user = name ORDER BY name"""
-        )
-        return [msgspec.convert(dict(row), User) for row in rows]
+        sittings: dict[str, list[Sitting]] = {}
+        for name, *fields in self._database.rows(_SITTINGS):
+            time, origin, count = fields
+            sittings.setdefault(name, []).append(Sitting(time=time, origin=origin, references=count))
+        return [
+            User(
+                name=row["name"],
+                references=row["references"],
+                enrolled=row["enrolled"],
+                template_version=row["template_version"],
+                sittings=tuple(sittings.get(row["name"], ())),
+                quality=msgspec.json.decode(row["quality"], type=Quality) if row["quality"] else None,
+            )
+            for row in self._database.rows(_USERS)
+        ]
 
     def enroll(
-        self, name: str, *, references: Sequence[bytes], template: bytes, template_version: str, time: str
+        self,
+        name: str,
+        *,
+        references: Sequence[bytes],
+        template: bytes,
+        template_version: str,
+        time: str,
+        quality: Quality | None = None,
     ) -> None:
         """Add a person with all that belongs to them, in one transaction.
 
@@ -58,6 +103,7 @@ class People:
             template: as `Template.to_bytes` gave it.
             template_version: which models made the template.
             time: RFC 3339 in UTC.
+            quality: what the references are worth.
 
         Raises:
             RequestError: `already_enrolled`, or `bad_request` for an impossible name.
@@ -70,18 +116,63 @@ class People:
         with self._database.transaction() as connection:
             if connection.execute("SELECT 1 FROM users WHERE name = ?", (name,)).fetchone():
                 raise RequestError(code="already_enrolled", problem=f"{name} is enrolled already")
-            connection.execute("INSERT INTO users (name, enrolled) VALUES (?, ?)", (name, time))
-            connection.executemany(
-                'INSERT INTO "references" (user, position, sealed) VALUES (?, ?, ?)',
-                [
-                    (name, position, self._vault.seal(reference, context=_reference_context(name, position)))
-                    for position, reference in enumerate(references)
-                ],
+            connection.execute(
+                "INSERT INTO users (name, enrolled, changed, quality) VALUES (?, ?, ?, ?)",
+                (name, time, time, _packed(quality)),
             )
+            self._add(connection, name, references, time=time, adapted=False)
             connection.execute(
                 "INSERT INTO templates (user, version, sealed) VALUES (?, ?, ?)",
                 (name, template_version, self._seal_template(name, template_version, template)),
             )
+
+    def change_references(
+        self,
+        name: str,
+        *,
+        add: Sequence[bytes] = (),
+        adapted: bool = False,
+        drop: Sequence[int] = (),
+        template: bytes,
+        template_version: str,
+        time: str,
+        quality: Quality | None = None,
+    ) -> None:
+        """Add references to those of a person, take others out, and store the template of what is left, in one go.
+
+        Args:
+            name: whose.
+            add: each as `Trace.to_bytes` gave it.
+            adapted: whether these come from an accepted signature, and not from an enrolment.
+            drop: positions of adapted references to forget; an original stays, whatever is asked.
+            template: as `Template.to_bytes` gave it.
+            template_version: which models made it.
+            time: RFC 3339 in UTC.
+            quality: what the references are worth.
+
+        Raises:
+            RequestError: `unknown_user`, or `bad_request` where `drop` names what is no adapted reference.
+            StoreError: if it cannot be written. All is then as before.
+        """
+        with self._database.transaction() as connection:
+            changed = connection.execute(
+                "UPDATE users SET changed = ?, quality = ? WHERE name = ?", (time, _packed(quality), name)
+            )
+            _require_one(changed, name)
+            for position in drop:
+                dropped = connection.execute(
+                    """DELETE FROM "references" WHERE user = ? AND position = ? AND origin = 'adapted'""",
+                    (name, position),
+                )
+                if dropped.rowcount != 1:
+                    raise RequestError(code="bad_request", problem=f"{name} has no adapted reference {position}")
+            self._add(connection, name, add, time=time, adapted=adapted)
+            connection.execute(
+                "UPDATE templates SET version = ?, sealed = ? WHERE user = ?",
+                (template_version, self._seal_template(name, template_version, template), name),
+            )
+        if drop:
+            self._database.truncate_log()
 
     def references(self, name: str) -> list[bytes]:
         """Return the references of a person in the order in which they were written, opened.
@@ -91,16 +182,39 @@ class People:
             StoreError: if one does not open.
         """
         rows = self._database.rows(
-            'SELECT position, sealed FROM users LEFT JOIN "references" ON user = name WHERE name = ? ORDER BY position',
+            """SELECT position, added, origin, sealed FROM users LEFT JOIN "references" ON user = name
+            WHERE name = ? ORDER BY position""",
             (name,),
         )
         if not rows:
             raise _unknown(name)
         return [
-            self._open(name, sealed, context=_reference_context(name, position))
-            for position, sealed in rows
+            self._open(name, sealed, context=_reference_context(name, position, added, adapted=origin == "adapted"))
+            for position, added, origin, sealed in rows
             if position is not None
         ]
+
+    def history(self, name: str) -> History:
+        """Return what is known of a person's references without opening them.
+
+        Raises:
+            RequestError: `unknown_user`.
+        """
+        rows = self._database.rows(
+            """SELECT changed, position, added, origin FROM users LEFT JOIN "references" ON user = name
+            WHERE name = ? ORDER BY position""",
+            (name,),
+        )
+        if not rows:
+            raise _unknown(name)
+        return History(
+            changed=rows[0][0],
+            held=tuple(
+                Held(position=position, added=added, adapted=origin == "adapted")
+                for _, position, added, origin in rows
+                if position is not None
+            ),
+        )
 
     def templates(self) -> dict[str, StoredTemplate]:
         """Return the template of everybody, opened, by name.
@@ -116,8 +230,16 @@ class People:
             for name, version, sealed in rows
         }
 
-    def replace_template(self, name: str, *, template: bytes, template_version: str) -> None:
+    def replace_template(
+        self, name: str, *, template: bytes, template_version: str, quality: Quality | None = None
+    ) -> None:
         """Put a new template, made from the same references by other models, in the place of the old one.
+
+        Args:
+            name: whose.
+            template: as `Template.to_bytes` gave it.
+            template_version: which models made it.
+            quality: what the references are worth to these models.
 
         Raises:
             RequestError: `unknown_user`.
@@ -129,6 +251,7 @@ class People:
                 (template_version, self._seal_template(name, template_version, template), name),
             )
             _require_one(replaced, name)
+            connection.execute("UPDATE users SET quality = ? WHERE name = ?", (_packed(quality), name))
 
     def delete_user(self, name: str) -> None:
         """Forget a person: their references and template are overwritten, their decisions stay.
@@ -140,6 +263,27 @@ class People:
         with self._database.transaction() as connection:
             _require_one(connection.execute("DELETE FROM users WHERE name = ?", (name,)), name)
         self._database.truncate_log()
+
+    def _add(
+        self, connection: sqlite3.Connection, name: str, references: Sequence[bytes], *, time: str, adapted: bool
+    ) -> None:
+        """Put references after those that a person has."""
+        (first,) = connection.execute(
+            'SELECT coalesce(max(position) + 1, 0) FROM "references" WHERE user = ?', (name,)
+        ).fetchone()
+        connection.executemany(
+            'INSERT INTO "references" (user, position, added, origin, sealed) VALUES (?, ?, ?, ?, ?)',
+            [
+                (
+                    name,
+                    position,
+                    time,
+                    "adapted" if adapted else "enrolled",
+                    self._vault.seal(reference, context=_reference_context(name, position, time, adapted=adapted)),
+                )
+                for position, reference in enumerate(references, start=first)
+            ],
+        )
 
     def _seal_template(self, name: str, version: str, template: bytes) -> bytes:
         """Seal a template for this person and this version."""
@@ -157,9 +301,19 @@ class People:
             ) from error
 
 
-def _reference_context(name: str, position: int) -> str:
-    """Return what a reference is bound to, so that it opens for no other person and in no other place."""
+def _reference_context(name: str, position: int, added: str, *, adapted: bool) -> str:
+    """Return what a reference is bound to, so that it opens for no other person, in no other place, as no other kind.
+
+    The age of an adapted one is part of it, for it decides which of them goes; an original never goes.
+    """
+    if adapted:
+        return f"{name}|adapted|{position}|{added}|{REFERENCE_CONTEXT}"
     return f"{name}|reference|{position}|{REFERENCE_CONTEXT}"
+
+
+def _packed(quality: Quality | None) -> str | None:
+    """Return a quality as the text that the database keeps."""
+    return None if quality is None else msgspec.json.encode(quality).decode()
 
 
 def _template_context(name: str, version: str) -> str:

@@ -68,8 +68,35 @@ def people_and_decisions(db: Database) -> None:
         db.execute(statement)
 
 
+def references_with_a_history(db: Database) -> None:
+    """Tell when each reference came and from where; keep reasons of decisions and what `penlatch calibrate` found.
+
+    Every reference of before came in the one enrolment there was. `references.origin` is `enrolled` or `adapted`;
+    what is sealed is bound to it. `calibrations` holds one row at most, sealed, so that nobody lowers a threshold who
+    can write to the file and has no key.
+    """
+    for statement in (
+        """ALTER TABLE "references" ADD COLUMN added TEXT NOT NULL DEFAULT ''""",
+        """ALTER TABLE "references" ADD COLUMN origin TEXT NOT NULL DEFAULT 'enrolled'
+            CHECK (origin IN ('enrolled', 'adapted'))""",
+        'UPDATE "references" SET added = (SELECT enrolled FROM users WHERE name = user)',
+        "ALTER TABLE users ADD COLUMN changed TEXT NOT NULL DEFAULT ''",
+        "UPDATE users SET changed = enrolled",
+        "ALTER TABLE users ADD COLUMN quality TEXT",
+        "ALTER TABLE decisions ADD COLUMN reasons TEXT NOT NULL DEFAULT '[]'",
+        """CREATE TABLE calibrations (
+            only INTEGER PRIMARY KEY CHECK (only = 1),
+            version TEXT NOT NULL,
+            time TEXT NOT NULL,
+            sealed BLOB NOT NULL
+        ) STRICT""",
+    ):
+        db.execute(statement)
+
+
 MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0001_people_and_decisions": people_and_decisions,
+    "0002_references_with_a_history": references_with_a_history,
 }
 """Every migration there ever was, oldest first. One that was released is never changed."""
 

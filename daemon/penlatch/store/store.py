@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penlatch.errors import StoreError
+from penlatch.store.calibrations import Calibrations
 from penlatch.store.database import Database
 from penlatch.store.journal import Journal
-from penlatch.store.people import People, StoredTemplate
+from penlatch.store.people import History, People, StoredTemplate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from penlatch.messages import Decision, DecisionDraft, User
+    from penlatch.messages import Decision, DecisionDraft, Quality, SiteCalibration, User
     from penlatch.store.vault import Vault
 
-__all__ = ["Store", "StoredTemplate"]
+__all__ = ["History", "Store", "StoredTemplate"]
 
 _KEY_CHECK = b"penlatch"
 """What is sealed into a new database, so that a wrong key is found at the start and not at the first signature."""
@@ -31,6 +32,7 @@ class Store:
         """Which start of the daemon this is, counted from 1."""
         self._people = People(database, vault)
         self._journal = Journal(database, boot=self.boot)
+        self._calibrations = Calibrations(database, vault)
 
     @classmethod
     def open(cls, path: Path, vault: Vault) -> Store:
@@ -56,24 +58,66 @@ class Store:
         return self._people.users()
 
     def enroll(
-        self, name: str, *, references: Sequence[bytes], template: bytes, template_version: str, time: str
+        self,
+        name: str,
+        *,
+        references: Sequence[bytes],
+        template: bytes,
+        template_version: str,
+        time: str,
+        quality: Quality | None = None,
     ) -> None:
         """Add a person: see `People.enroll`."""
         self._people.enroll(
-            name, references=references, template=template, template_version=template_version, time=time
+            name,
+            references=references,
+            template=template,
+            template_version=template_version,
+            time=time,
+            quality=quality,
+        )
+
+    def change_references(
+        self,
+        name: str,
+        *,
+        add: Sequence[bytes] = (),
+        adapted: bool = False,
+        drop: Sequence[int] = (),
+        template: bytes,
+        template_version: str,
+        time: str,
+        quality: Quality | None = None,
+    ) -> None:
+        """Add references to those of a person and take others out: see `People.change_references`."""
+        self._people.change_references(
+            name,
+            add=add,
+            adapted=adapted,
+            drop=drop,
+            template=template,
+            template_version=template_version,
+            time=time,
+            quality=quality,
         )
 
     def references(self, name: str) -> list[bytes]:
         """Return the references of a person, opened: see `People.references`."""
         return self._people.references(name)
 
+    def history(self, name: str) -> History:
+        """Return when the references of a person came: see `People.history`."""
+        return self._people.history(name)
+
     def templates(self) -> dict[str, StoredTemplate]:
         """Return everybody's template, opened, by name: see `People.templates`."""
         return self._people.templates()
 
-    def replace_template(self, name: str, *, template: bytes, template_version: str) -> None:
+    def replace_template(
+        self, name: str, *, template: bytes, template_version: str, quality: Quality | None = None
+    ) -> None:
         """Give a person a new template: see `People.replace_template`."""
-        self._people.replace_template(name, template=template, template_version=template_version)
+        self._people.replace_template(name, template=template, template_version=template_version, quality=quality)
 
     def delete_user(self, name: str) -> None:
         """Forget a person: see `People.delete_user`."""
@@ -86,6 +130,18 @@ class Store:
     def decisions(self, *, limit: int, user: str | None = None) -> list[Decision]:
         """Return the last decisions, newest first: see `Journal.decisions`."""
         return self._journal.decisions(limit=limit, user=user)
+
+    def failures(self, user: str, *, before: int) -> int:
+        """Count a person's signatures that did not match since their last match: see `Journal.failures`."""
+        return self._journal.failures(user, before=before)
+
+    def calibration(self) -> SiteCalibration | None:
+        """Return what was last calibrated and applied, None where nothing was: see `Calibrations.load`."""
+        return self._calibrations.load()
+
+    def keep_calibration(self, calibration: SiteCalibration) -> None:
+        """Keep a calibration in the place of the one before: see `Calibrations.keep`."""
+        self._calibrations.keep(calibration)
 
     def pending(self, *, limit: int, after: int = 0) -> list[Decision]:
         """Return what waits in the outbox, in order: see `Journal.pending`."""

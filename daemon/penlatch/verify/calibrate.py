@@ -98,7 +98,9 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     agreement: Logistic
     """Is it by the same hand at all? Against other people's signatures, for enrolment."""
     surprise: dict[str, float]
-    """By group of features: the disagreement (see `disagreements`) that one genuine signature in twenty exceeds."""
+    """By aspect: the disagreement (see `reasons.disagreements`) that one genuine signature in twenty exceeds."""
+    usual: dict[str, float] = {}
+    """By aspect: the disagreement that every other genuine signature exceeds."""
 
     @classmethod
     def from_bytes(cls, content: bytes, *, path: Path | str) -> Calibration:
@@ -206,8 +208,3 @@ def z_scores(evidence: Evidence, population: Population) -> NDArray[np.float64]:
     deviation = np.sqrt((prior + own) / (PRIOR_REFERENCES + n - 1) * (1 + 1 / n))
     z: NDArray[np.float64] = ((evidence.features - mean) / deviation).clip(-MAX_Z, MAX_Z)
     return z
-
-
-def disagreements(z: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """Return the root mean square of the z-scores of each group of global features, float64 [...]."""
-    return {group: np.sqrt((z[..., place == _GROUP_OF] ** 2).mean(axis=-1)) for place, group in enumerate(GROUPS)}

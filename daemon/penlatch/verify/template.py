@@ -31,6 +31,8 @@ class Template:
     """By scorer: the references, prepared."""
     between: Mapping[str, NDArray[np.float64]]
     """By scorer: distances between the references, float64 [n, n], 0 on the diagonal."""
+    tilt: NDArray[np.float64] | None = None
+    """Tilt features of the references, float64 [n, features]; None where the pen of one of them told none."""
 
     def __len__(self) -> int:
         return len(self.features)
@@ -50,6 +52,7 @@ class Template:
                     for scorer, references in self.references.items()
                 },
                 between={scorer: _pack(distances) for scorer, distances in self.between.items()},
+                tilt=None if self.tilt is None else _pack(self.tilt),
             )
         )
 
@@ -70,6 +73,7 @@ class Template:
                     for scorer, references in packed.references.items()
                 },
                 between={scorer: _unpack(distances) for scorer, distances in packed.between.items()},
+                tilt=None if packed.tilt is None else _unpack(packed.tilt),
             )
         except (msgspec.MsgspecError, ValueError) as error:
             raise StoreError(path="template", problem=f"it is damaged ({error})") from error
@@ -77,6 +81,7 @@ class Template:
             raise StoreError(path="template", problem=f"it has format {packed.format}, this is {FORMAT}")
         n = len(template)
         whole = template.features.ndim == 2 and template.references.keys() == template.between.keys()
+        whole = whole and (template.tilt is None or (template.tilt.ndim == 2 and len(template.tilt) == n))
         whole = whole and all(len(references) == n for references in template.references.values())
         if not whole or any(distances.shape != (n, n) for distances in template.between.values()):
             raise StoreError(path="template", problem="its parts do not fit together")
@@ -95,6 +100,7 @@ class _Packed(msgspec.Struct, frozen=True):
     features: _Array
     references: dict[str, list[_Array]]
     between: dict[str, _Array]
+    tilt: _Array | None = None
 
 
 def _pack(array: NDArray[np.float32] | NDArray[np.float64]) -> _Array:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from penlatch.errors import ModelError
-from penlatch.messages import Reason
 from penlatch.signal.features import global_features
 from penlatch.signal.preprocess import clean
-from penlatch.verify import bilstm_se, calibrate, dtw, fusion
+from penlatch.signal.tilt import tilt_features
+from penlatch.verify import bilstm_se, calibrate, dtw, fusion, quality, reasons
 from penlatch.verify.artefacts import CALIBRATION, Artefacts
 from penlatch.verify.bilstm_se import BilstmSe
 from penlatch.verify.calibrate import Calibration, Evidence
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from penlatch.ink import Trace
+    from penlatch.messages import Disagreement, Quality, Reason
 
     Distances = Callable[[NDArray[np.float32], Sequence[NDArray[np.float32]]], NDArray[np.float64]]
     """From a prepared query to each of all prepared references."""
@@ -48,6 +49,8 @@ class Analysis:
     """Global features, float64 [len(FEATURES)]."""
     prepared: Mapping[str, NDArray[np.float32]]
     """By scorer."""
+    tilt: NDArray[np.float64] | None = None
+    """Tilt features, float64 [len(TILT)]; None where the pen tells none."""
 
     def __repr__(self) -> str:
         return "Analysis(…)"
@@ -64,6 +67,7 @@ def analyse(trace: Trace, network: BilstmSe) -> Analysis:
             "fusion": fusion.prepare(ink),
             "dtw": dtw.prepare(ink),
         },
+        tilt=tilt_features(trace),
     )
 
 
@@ -78,6 +82,8 @@ class Judgement(NamedTuple):
     """What disagrees most with the references; `AGREES` where it matches and nothing does."""
     distances: Mapping[str, float]
     """By scorer: the mean distance to the references, in the scorer's own unit."""
+    reasons: tuple[Disagreement, ...] = ()
+    """Every aspect, the one that disagrees most first."""
 
 
 class Verifier:
@@ -91,6 +97,8 @@ class Verifier:
         """Digest of the models: a template made under another is of no use."""
         self.runtime = RUNTIME
         """Name and version of what runs the models."""
+        self.metrics: Mapping[str, Any] = artefacts.manifest.metrics
+        """What was measured of the models before they were shipped."""
         self._path = artefacts.directory
         self._network = BilstmSe(artefacts)
         self._calibration = Calibration.from_bytes(artefacts.files[CALIBRATION], path=artefacts.directory / CALIBRATION)
@@ -149,11 +157,18 @@ class Verifier:
         evidence = self.evidence(template, signature)
         probability = _logistic(self._logit(evidence))
         match = probability >= self.threshold
+        ranked = reasons.rank(
+            calibrate.z_scores(evidence, self._calibration.population),
+            self._calibration,
+            tilt=signature.tilt,
+            reference_tilt=template.tilt,
+        )
         return Judgement(
             probability=probability,
             match=match,
-            reason=self._reason(evidence, match=match),
+            reason=reasons.choose(ranked, match=match),
             distances={scorer: float(found.mean()) for scorer, found in evidence.to_references.items()},
+            reasons=ranked,
         )
 
     def evidence(self, template: Template, signature: Analysis) -> Evidence:
@@ -199,6 +214,15 @@ class Verifier:
         terms = calibrate.terms(evidence, self._calibration.population)
         return bool(self._calibration.agreement.logit(terms) >= 0.0)
 
+    def quality(self, traces: Sequence[Trace], template: Template) -> Quality:
+        """Say what references are worth.
+
+        Args:
+            traces: The references.
+            template: Made of them, in the same order.
+        """
+        return quality.assess(traces, template, self._calibration.population)
+
     def _template(self, references: Sequence[Analysis]) -> Template:
         prepared = {scorer: tuple(r.prepared[scorer] for r in references) for scorer in DISTANCES}
         return Template(
@@ -209,21 +233,19 @@ class Verifier:
                 scorer: np.stack([distances(reference, prepared[scorer]) for reference in prepared[scorer]])
                 for scorer, distances in DISTANCES.items()
             },
+            tilt=_together([r.tilt for r in references]),
         )
 
     def _logit(self, evidence: Evidence) -> float:
         return float(self._calibration.genuine.logit(calibrate.terms(evidence, self._calibration.population)))
 
-    def _reason(self, evidence: Evidence, *, match: bool) -> Reason:
-        """Name the group of features that disagrees most, measured by what is rare for genuine signatures."""
-        found = calibrate.disagreements(calibrate.z_scores(evidence, self._calibration.population))
-        rarity = {group: float(value) / self._calibration.surprise[group] for group, value in found.items()}
-        worst = max(rarity, key=rarity.__getitem__)
-        if match and rarity[worst] < 1.0:
-            return Reason.AGREES
-        return Reason(worst)
-
 
 def _logistic(logit: float) -> float:
     """Return 1 / (1 + exp(-logit)) without overflow, NaN for NaN: which matches nothing."""
     return float(0.5 * (1.0 + np.tanh(0.5 * logit)))
+
+
+def _together(tilts: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
+    """Stack the tilt features of references, None where one has none."""
+    known = [tilt for tilt in tilts if tilt is not None]
+    return np.stack(known) if len(known) == len(tilts) else None

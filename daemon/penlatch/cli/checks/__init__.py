@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from penlatch.cli.checks import broker, daemon, database, host, models, pen
+from penlatch.cli.checks import broker, daemon, database, host, models, pen, threshold
 from penlatch.cli.checks.finding import Finding
 from penlatch.config import DEFAULT_PATH, load
 from penlatch.errors import ConfigError
@@ -31,6 +31,8 @@ def examine(config_path: Path | None) -> Iterator[Finding]:
     health = daemon.ask(config.control.socket)
     yield daemon.socket(config.control.socket, health)
     told = None if isinstance(health, Exception) else health
+    if (target := config.verify.target_fmr) is not None:
+        yield threshold.for_target(target, threshold.ask(config.control.socket) if told else None)
     yield database.usable(config.store, told)
     yield pen.reachable(config.pen, told)
     yield broker.reachable(config, told)

@@ -1,7 +1,7 @@
 """Raster: a signature as a small grey picture, the same whether a pen wrote it or a scanner saw it.
 
-Both roads lead to `HEIGHT` x `WIDTH` pixels of uint8, 0 for ink and 255 for paper, the signature as large as fits inside
-`MARGIN`, its proportions kept, in the middle:
+Both roads lead to `HEIGHT` x `WIDTH` pixels of uint8, 0 for ink and 255 for paper, the signature as large as fits
+inside `MARGIN`, its proportions kept, in the middle:
 
 * `draw` draws ink with a line of constant width;
 * `normalise` finds the signature in a grey picture. It divides by the brightness of the paper around each place, so
@@ -39,7 +39,7 @@ _FINER: Final = 3
 _WORKING_SIDE: Final = 320
 """The longer side of the picture in which a signature is looked for [pixels]: more shows nothing that would survive."""
 _TILE: Final = 20
-"""Side of the squares in which the paper's brightness is measured [pixels]: wider than a line, narrower than a shadow."""
+"""Side of the squares in which the paper's brightness is measured [pixels]: wider than a line, less than a shadow."""
 _PAPER: Final = 80
 """Percentile of a tile's brightness that is taken for paper."""
 _LEAST_DARKNESS: Final = 0.12
@@ -184,11 +184,13 @@ def found(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _darkness(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Measure how much darker than the paper around it a picture is, 0..1, its longer side at most `_WORKING_SIDE`."""
     bright = _reduced(grey.astype(np.float32))
-    return np.clip(1.0 - bright / np.maximum(_paper(bright), 1.0), 0.0, 1.0)
+    darkness: NDArray[np.float32] = np.clip(1.0 - bright / np.maximum(_paper(bright), 1.0), 0.0, 1.0)
+    return darkness
 
 
 def _grey(inked: NDArray[np.float32]) -> NDArray[np.uint8]:
-    return np.rint(255.0 * (1.0 - inked)).astype(np.uint8)
+    grey: NDArray[np.uint8] = np.rint(255.0 * (1.0 - inked)).astype(np.uint8)
+    return grey
 
 
 def _reduced(bright: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -216,7 +218,8 @@ def _areas(old: int, new: int) -> NDArray[np.float32]:
     # Enlarged, a pixel covers a part of one or two old ones: at least one old pixel's width is looked at.
     middle, half = (low + high) / 2, np.maximum((high - low) / 2, 0.5)
     share = np.clip(np.minimum(middle + half, pixel + 1) - np.maximum(middle - half, pixel), 0.0, None)
-    return (share / share.sum(axis=1, keepdims=True)).astype(np.float32)
+    areas: NDArray[np.float32] = (share / share.sum(axis=1, keepdims=True)).astype(np.float32)
+    return areas
 
 
 def _paper(bright: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -233,7 +236,7 @@ def _paper(bright: NDArray[np.float32]) -> NDArray[np.float32]:
     return _spread(_spread(level, height).T, width).T.astype(np.float32)
 
 
-def _spread(level: NDArray[np.floating], length: int) -> NDArray[np.float64]:
+def _spread(level: NDArray[np.float32] | NDArray[np.float64], length: int) -> NDArray[np.float64]:
     """Interpolate between the middles of tiles along the first axis."""
     at = np.clip((np.arange(length) + 0.5) / _TILE - 0.5, 0, len(level) - 1)
     low = np.minimum(at.astype(np.intp), max(len(level) - 2, 0))
@@ -299,10 +302,11 @@ def _neighbours(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Count the dark pixels among the nine around and at each."""
     padded = np.pad(mask.astype(np.uint8), 1)
     rows = padded[:-2] + padded[1:-1] + padded[2:]
-    return rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
+    count: NDArray[np.uint8] = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
+    return count
 
 
-def _extent(ink: NDArray[np.integer]) -> tuple[int, int]:
+def _extent(ink: NDArray[np.int_]) -> tuple[int, int]:
     """Return where the ink along one axis begins and ends, outliers left out."""
     share = np.cumsum(ink) / ink.sum()
     first = int(np.searchsorted(share, _OUTLIERS, side="right"))

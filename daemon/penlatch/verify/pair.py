@@ -1,11 +1,11 @@
 """Scorer `pair`: do two pictures show the same signature? For a scanned reference, and beside what knows the pen.
 
-Image pair network, second hypothesis: one backbone turns each picture into features; the features of both are multiplied
-element by element; a shallow head of dense layers makes a probability of the product. The backbone runs once per
-picture (`pair.tflite`), the head in numpy (`pair.json`), so that a comparison with a kept reference takes microseconds.
+Image pair network, second hypothesis: one backbone turns each picture into features; the features of both are
+multiplied element by element; a shallow head of dense layers makes a probability of the product. The backbone runs
+once per picture (`pair.tflite`), the head in numpy (`pair.json`): comparing with a kept reference takes microseconds.
 
-The seed's best threshold was 0.99. Here the head's logit is shifted and scaled by what held-out writers showed, so that 0.5
-is the balance point: there strangers pass as often as owners are turned away.
+The seed's best threshold was 0.99. Here the head's logit is shifted and scaled by what held-out writers showed, so that
+0.5 is the balance point: there strangers pass as often as owners are turned away.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from penlatch.signal.raster import HEIGHT, WIDTH, draw, normalise
 from penlatch.verify.runtime import Model
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from penlatch.signal.preprocess import Ink
-    from penlatch.verify.artefacts import Artefacts
 
 NETWORK: Final = "pair.tflite"
 HEAD: Final = "pair.json"
@@ -74,8 +74,8 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 def golden_raster(number: int) -> NDArray[np.uint8]:
     """Make a raster from formulas alone, never from a person; another for each `number` >= 0.
 
-    Two waves cross the picture, y = HEIGHT (0.5 + 0.35 sin(2 pi (1 + (number + k) % 5) s + number + k)) for k = 0, 1 and
-    s = x / (WIDTH - 1); a pixel at a vertical distance d from a wave is 255 min(1, d / 3) bright.
+    Two waves cross the picture, y = HEIGHT (0.5 + 0.35 sin(2 pi (1 + (number + k) % 5) s + number + k)) for k = 0, 1
+    and s = x / (WIDTH - 1); a pixel at a vertical distance d from a wave is 255 min(1, d / 3) bright.
 
     Returns:
         uint8 [HEIGHT, WIDTH].
@@ -85,29 +85,34 @@ def golden_raster(number: int) -> NDArray[np.uint8]:
     k = np.arange(2)[:, None]
     waves = HEIGHT * (0.5 + 0.35 * np.sin(2 * np.pi * (1 + (number + k) % 5) * s + number + k))
     apart = np.abs(y - waves[:, None, :]).min(axis=0)
-    return np.rint(255.0 * np.minimum(apart / 3.0, 1.0)).astype(np.uint8)
+    raster: NDArray[np.uint8] = np.rint(255.0 * np.minimum(apart / 3.0, 1.0)).astype(np.uint8)
+    return raster
 
 
 class Pair:
     """The network and its head, loaded. Not thread-safe."""
 
-    def __init__(self, artefacts: Artefacts) -> None:
-        """Load both from checked artefacts.
+    def __init__(self, files: Mapping[str, bytes], *, directory: Path) -> None:
+        """Load both from the checked files of a model folder, `Artefacts.files`.
+
+        Args:
+            files: Contents by name.
+            directory: Where they lie, for messages.
 
         Raises:
             ModelError: if one is not among them, is damaged, or does not fit the other.
         """
-        missing = [name for name in (NETWORK, HEAD) if name not in artefacts.files]
+        missing = [name for name in (NETWORK, HEAD) if name not in files]
         if missing:
-            raise ModelError(path=artefacts.directory, problem=f"the manifest does not name {', '.join(missing)}")
-        self._path = artefacts.directory / NETWORK
-        self._head = read_head(artefacts.files[HEAD], path=artefacts.directory / HEAD)
+            raise ModelError(path=directory, problem=f"the manifest does not name {', '.join(missing)}")
+        self._path = directory / NETWORK
+        self._head = read_head(files[HEAD], path=directory / HEAD)
         self._layers = [
             (np.array(layer.weights, dtype=np.float64), np.array(layer.bias, dtype=np.float64))
             for layer in self._head.layers
         ]
         self._model = Model(
-            artefacts.files[NETWORK],
+            files[NETWORK],
             path=self._path,
             inputs={_INPUT: (HEIGHT, WIDTH, 1)},
             outputs={_OUTPUT: (self._head.features,)},
@@ -156,7 +161,7 @@ class Pair:
 
     def probability(self, query: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
         """Return the probability that one hand wrote both, were both answers equally frequent."""
-        return float(0.5 * (1.0 + np.tanh(0.5 * self.logits(query, [reference])[0])))
+        return float(logistic(self.logits(query, [reference]))[0])
 
     def check(self) -> None:
         """Look at the golden rasters.
@@ -171,7 +176,13 @@ class Pair:
                 raise ModelError(path=self._path, problem=f"golden raster {number} gives other features ({cosine:.4f})")
 
 
-def read_head(content: bytes, *, path: Any) -> Head:
+def logistic(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return 1 / (1 + exp(-logit)) of each, without overflow; NaN for NaN, which matches nothing."""
+    probabilities: NDArray[np.float64] = 0.5 * (1.0 + np.tanh(0.5 * logits))
+    return probabilities
+
+
+def read_head(content: bytes, *, path: Path) -> Head:
     """Read `pair.json`.
 
     Raises:

@@ -1,12 +1,12 @@
-"""The backbone: a MobileNetV3-small-class network from a raster to features, pre-trained to tell writers apart (Keras 2).
+"""The backbone: a MobileNetV3-small-class network from a raster to features, pre-trained to tell writers apart.
 
 The blocks are those of MobileNetV3-small (Howard et al. 2019, table 2): inverted residuals with squeeze-and-excitation,
 ReLU below and hard-swish above. It departs from that table where a signature is not a photograph: the last stride is
-left out and nothing is pooled, since *where* a stroke stands is what tells a hand; and it is narrower, since a few hundred
-writers could not fill more.
+left out and nothing is pooled, since *where* a stroke stands is what tells a hand; and it is narrower, since a few
+hundred writers could not fill more.
 
-Nobody's weights come from photographs: none can be had here. Pre-training is a classification of writers (cosine softmax
-with an additive margin). What follows trains on pairs, with the trunk frozen (see `hypotheses`).
+No weights come from photographs. Pre-training is a classification of writers (cosine softmax with an additive margin);
+what follows trains on pairs, with the trunk frozen (see `hypotheses`). Keras 2.
 """
 
 from __future__ import annotations
@@ -155,9 +155,7 @@ def pretrain(
             unit = tf.math.l2_normalize(whole(images, training=True), axis=1)
             cosine = tf.matmul(unit, tf.math.l2_normalize(directions, axis=1), transpose_b=True)
             target = tf.one_hot(writers, tf.shape(cosine)[1])
-            loss = tf.reduce_mean(
-                tf.nn.softmax_cross_entropy_with_logits(target, SCALE * (cosine - MARGIN * target))
-            )
+            loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(target, SCALE * (cosine - MARGIN * target)))
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         for v in decayed:
             v.assign_sub(WEIGHT_DECAY * share * v)

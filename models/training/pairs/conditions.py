@@ -63,7 +63,8 @@ def _paper(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float
     pattern = rng.uniform(0, 12) * np.sin(2 * np.pi * (along + 0.8 * np.sin(2 * np.pi * rng.uniform(1, 4) * (x - y))))
     coarse = rng.normal(0, 6, (-(-height // 16), -(-width // 16)))
     blotches = np.kron(coarse, np.ones((16, 16)))[:height, :width]
-    return level + shade + pattern + _soft(_soft(blotches.astype(np.float32)))
+    paper: NDArray[np.float64] = level + shade + pattern + _soft(_soft(blotches.astype(np.float32)))
+    return paper
 
 
 def _faded(inked: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
@@ -76,7 +77,8 @@ def _soft(picture: NDArray[np.float32]) -> NDArray[np.float32]:
     """The mean of the nine pixels around and at each."""
     padded = np.pad(picture, 1, mode="edge")
     rows = padded[:-2] + padded[1:-1] + padded[2:]
-    return (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / np.float32(9)
+    soft: NDArray[np.float32] = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / np.float32(9)
+    return soft
 
 
 def _rules(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from training.pairs.backbone import Backbone
 
 Hypothesis = Literal["euclidean", "learned", "product"]
 
@@ -154,9 +153,7 @@ def train(
         variables = [v for group, _ in groups for v in group]
         gradients = tape.gradient(loss, variables)
         cut = len(groups[0][0])
-        for optimizer, part, (group, speed) in zip(
-            optimizers, (gradients[:cut], gradients[cut:]), groups, strict=True
-        ):
+        for optimizer, part, (group, speed) in zip(optimizers, (gradients[:cut], gradients[cut:]), groups, strict=True):
             optimizer.learning_rate.assign(LEARNING_RATE * speed * share)
             optimizer.apply_gradients(zip(part, group, strict=True))
             for v in group:

@@ -5,19 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-
 from penlatch.signal.preprocess import Ink, clean
-from training.datasets import MIN_POINTS, load
-from training.pairs.scans import load_scans
+from training.datasets import read
+from training.pairs.scans import digest, load_scans
+from training.records import MIN_POINTS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
-
     from numpy.typing import NDArray
 
-    from training.datasets import Database, Kind
+    from training.records import Database, Kind
 
 FOLDS: Final = 4
 """A writer's fold is the number in their name modulo this."""
@@ -35,7 +34,12 @@ PENS: Final[tuple[Database, ...]] = (
 SCANS: Final = "cedar"
 SETS: Final = (*PENS, SCANS)
 
-_FAMILIES: Final = {"svc2004-task1": "svc2004", "svc2004-task2": "svc2004", "susig-visual": "susig", "susig-blind": "susig"}
+_FAMILIES: Final = {
+    "svc2004-task1": "svc2004",
+    "svc2004-task2": "svc2004",
+    "susig-visual": "susig",
+    "susig-blind": "susig",
+}
 """Databases with the same contributors under the same numbers."""
 _MOST: Final = 30
 """Signatures of one writer and kind that are used: SigComp2009 has up to 200 forgeries of one."""
@@ -75,18 +79,30 @@ class Signature:
 
 
 def load_signatures(data: Path | None = None) -> list[Signature]:
-    """Read every database, ordered by database, user, kind, session and index.
+    """Read every database; see `read_signatures`."""
+    return read_signatures(data)[0]
+
+
+def read_signatures(data: Path | None = None) -> tuple[list[Signature], dict[str, str]]:
+    """Read every database.
+
+    Returns:
+        Signatures, ordered by database, user, kind, session and index; the SHA-256 of each database.
 
     Raises:
         DataMissingError: if one is not there.
     """
     found: list[Signature] = []
+    digests: dict[str, str] = {}
     for source in PENS:
-        for record in load(source, data):
+        loaded = read(source, data)
+        digests[source] = loaded.sha256
+        for record in loaded.records:
             ink = clean(record.trace)
             if len(ink) >= MIN_POINTS:
                 found.append(Signature(source=source, user=record.user, kind=record.kind, drawing=ink))
     found += [Signature(source=SCANS, user=s.user, kind=s.kind, drawing=s.grey) for s in load_scans(data)]
+    digests[SCANS] = digest(data)
     counts: dict[tuple[str, str, Kind], int] = {}
     kept = []
     for signature in found:
@@ -94,4 +110,4 @@ def load_signatures(data: Path | None = None) -> list[Signature]:
         counts[key] = counts.get(key, 0) + 1
         if counts[key] <= _MOST:
             kept.append(signature)
-    return kept
+    return kept, digests

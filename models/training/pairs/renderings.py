@@ -82,4 +82,3 @@ def variations(signatures: Sequence[Signature], number: int, kept: Path) -> NDAr
 def _variation(job: tuple[Signature, int, int]) -> NDArray[np.uint8]:
     signature, number, place = job
     return variation(signature, np.random.default_rng((number, place)))
-

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from training.datasets import DataMissingError, data_folder
+from training.sources import locate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from training.datasets import Kind
+    from training.records import Kind
+    from training.sources import Source
 
 ARCHIVE = "cedar-1-40"
 _NAME = re.compile(r"(?P<kind>original|forgeries)_(?P<user>\d+)_(?P<index>\d+)\.jpg$")
@@ -48,7 +49,7 @@ def load_scans(data: Path | None = None) -> list[Scan]:
     """Read all scans, ordered by user, kind and index.
 
     Args:
-        data: Folder of the archives; None for `data_folder()`.
+        data: Folder of the archives; None for the usual one.
 
     Raises:
         DataMissingError: if neither the archive nor an unpacked folder is there.
@@ -60,21 +61,27 @@ def load_scans(data: Path | None = None) -> list[Scan]:
             index=int(name["index"]),
             grey=np.asarray(Image.open(io.BytesIO(content)).convert("L")),
         )
-        for name, content in _files(data or data_folder())
+        for name, content in _contents(_source(data))
     ]
     return sorted(scans, key=lambda scan: (scan.user, scan.kind, scan.index))
 
 
-def _files(data: Path) -> Iterator[tuple[re.Match[str], bytes]]:
-    packed, folder = data / f"{ARCHIVE}.zip", data / ARCHIVE
-    if packed.is_file():
-        with zipfile.ZipFile(packed) as opened:
+def digest(data: Path | None = None) -> str:
+    """Return the SHA-256 of the database; see `sources.Source.sha256`."""
+    return _source(data).sha256(_NAME)
+
+
+def _source(data: Path | None) -> Source:
+    return locate(data, ARCHIVE, _NAME, example="cedar/1/original_1_1.jpg")
+
+
+def _contents(source: Source) -> Iterator[tuple[re.Match[str], bytes]]:
+    if source.path.is_file():
+        with zipfile.ZipFile(source.path) as opened:
             for name in opened.namelist():
                 if match := _NAME.search(name):
                     yield match, opened.read(name)
-    elif folder.is_dir():
-        for path in sorted(folder.rglob("*.jpg")):
-            if match := _NAME.search(path.as_posix()):
-                yield match, path.read_bytes()
-    else:
-        raise DataMissingError(f"neither {packed} nor {folder} exists; set PENLATCH_DATA to where the databases are")
+        return
+    for path in source.path.rglob("*.jpg"):
+        if match := _NAME.search(path.name):
+            yield match, path.read_bytes()

@@ -7,8 +7,8 @@
 3. Goes on with all development writers, converts, and writes what ships with the calibration of step 2.
 4. Measures the three hypotheses on the writers of fold 0, whom none of the above has met.
 
-It needs TensorFlow 2.15 (Keras 2) and Pillow. What was rendered and trained is kept in the work folder: started again, it goes on
-where it was. The same machine gives the same files, byte for byte.
+It needs TensorFlow 2.15 (Keras 2) and Pillow. What was rendered and trained is kept in the work folder: started again,
+it goes on where it was. The same machine gives the same files, byte for byte.
 """
 
 from __future__ import annotations
@@ -154,7 +154,8 @@ class Rehearsal:
             if id(rasters) not in self._seen:
                 self._seen[id(rasters)] = _predicted(trunk, inked(rasters))
             features = _predicted(network.tail, self._seen[id(rasters)])
-            return features / np.linalg.norm(features, axis=1, keepdims=True)
+            unit: NDArray[np.float32] = features / np.linalg.norm(features, axis=1, keepdims=True)
+            return unit
 
         def compare(one: NDArray[np.float32], two: NDArray[np.float32]) -> NDArray[np.float64]:
             score: NDArray[np.float32] = network.head([one, two], training=False).numpy()
@@ -173,9 +174,7 @@ class Rehearsal:
 
 
 def _predicted(model: tf.keras.Model, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.concatenate(
-        [model.predict_on_batch(inputs[at : at + _CHUNK]) for at in range(0, len(inputs), _CHUNK)]
-    )
+    return np.concatenate([model.predict_on_batch(inputs[at : at + _CHUNK]) for at in range(0, len(inputs), _CHUNK)])
 
 
 def calibrate(tested: Trials, scores: Mapping[str, NDArray[np.float64]]) -> Calibration:

@@ -1,8 +1,8 @@
 """Trials: the balanced pairs on which a pair network is measured, on writers it has never met.
 
-A pair is a kept reference, plain, and a question, plain or in a condition. For every pair by one hand there is one by two
-hands: the reference and the genuine signature of another writer of the same database, as in the seed's own test. Pairs with
-a skilled forgery of the reference's writer are kept apart.
+A pair is a kept reference, plain, and a question, plain or in a condition. For every pair by one hand there is one by
+two hands: the reference and the genuine signature of another writer of the same database, as in the seed's own test.
+Pairs with a skilled forgery of the reference's writer are kept apart.
 """
 
 from __future__ import annotations
@@ -72,9 +72,7 @@ class Outcome:
     """Of both, at the threshold that makes them equal [%]."""
 
 
-def make(
-    signatures: Sequence[Signature], *, conditions: Sequence[str] = CONDITIONS, skilled: bool = True
-) -> Trials:
+def make(signatures: Sequence[Signature], *, conditions: Sequence[str] = CONDITIONS, skilled: bool = True) -> Trials:
     """Render signatures in every condition and draw pairs, the same for the same signatures.
 
     Args:
@@ -157,9 +155,7 @@ def scores(
     for condition, asked in features.items():
         there = trials.questions < len(asked)
         found[condition] = np.full(len(there), np.nan)
-        found[condition][there] = compare(
-            features[CLEAN][trials.references[there]], asked[trials.questions[there]]
-        )
+        found[condition][there] = compare(features[CLEAN][trials.references[there]], asked[trials.questions[there]])
     return found
 
 
@@ -167,7 +163,8 @@ def acquired(trials: Trials, condition: str) -> NDArray[np.bool_]:
     """Tell of which pairs the question was found in a condition, bool [pairs]."""
     found = trials.found[condition]
     there = trials.questions < len(found)
-    return there & found[np.where(there, trials.questions, 0)]
+    usable: NDArray[np.bool_] = there & found[np.where(there, trials.questions, 0)]
+    return usable
 
 
 def outcome(
@@ -196,22 +193,29 @@ def outcome(
     # Writers whose signature nobody forged would make these pairs unbalanced.
     together = looked & (trials.kinds == "same") & np.isin(whose, whose[apart])
     used = (apart | together) & usable
-    by_writer = {
-        writer: (found[used & together & (whose == writer)], found[used & apart & (whose == writer)])
-        for writer in np.unique(whose[used])
-    }
     same, different = found[used & together], found[used & apart]
+    # By writer: pairs by one hand and rightly judged ones among them, then those by two hands.
+    counts = np.array(
+        [
+            [np.count_nonzero(rows) for rows in (one, one & (found >= threshold), two, two & (found < threshold))]
+            for one, two in (
+                (used & together & (whose == writer), used & apart & (whose == writer))
+                for writer in np.unique(whose[used])
+            )
+        ]
+    )
 
-    def right(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-        return float(((a >= threshold).mean() + (b < threshold).mean()) / 2)
+    def right(writers: NDArray[np.intp]) -> float:
+        one, right_one, two, right_two = counts[writers].sum(axis=0)
+        return float((right_one / one + right_two / two) / 2)
 
-    low, high = bootstrap(by_writer, right)
+    low, high = bootstrap(len(counts), right)
     return Outcome(
-        writers=len(by_writer),
+        writers=len(counts),
         same=len(same),
         different=len(different),
         not_found=int(np.count_nonzero((apart | together) & ~usable)),
-        accuracy=percent(right(same, different)),
+        accuracy=percent(right(np.arange(len(counts)))),
         interval=(percent(low), percent(high)),
         fnmr=percent(float((same < threshold).mean())),
         fmr=percent(float((different >= threshold).mean())),

@@ -33,6 +33,9 @@ MARGIN: Final = 3
 LINE: Final = 1.6
 """Width of a drawn line [pixels]: that of a ballpoint in a scan of this size."""
 
+LEAST_INK: Final = 30
+"""Fewer dark pixels are no signature."""
+
 _FINER: Final = 3
 """Lines are drawn on a grid so many times finer in both directions, then averaged."""
 
@@ -56,8 +59,6 @@ _RULE_THICKNESS: Final = 4
 """And thinner than this [pixels]: a longer stem across it is ink."""
 _SPECK: Final = 3
 """A pixel with fewer dark ones among the nine around and at it is a speck."""
-_LEAST_INK: Final = 30
-"""Fewer dark pixels are no signature."""
 _OUTLIERS: Final = 0.002
 """Share of the ink that may lie outside of the crop at each side."""
 
@@ -170,9 +171,10 @@ def found(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     """
     dark = _darkness(grey)
     # The paper's level is that of its brighter grains, so that the median darkness measures how grainy it is.
-    threshold = max(_otsu(dark), _LEAST_DARKNESS, min(_GRAIN * float(np.median(dark)), _MOST_DARKNESS))
+    grain = float(np.median(dark))
+    threshold = max(_otsu(dark), _LEAST_DARKNESS, min(_GRAIN * grain, _MOST_DARKNESS))
     mask = _without_specks(_without_rules(dark > threshold))
-    if np.count_nonzero(mask) < _LEAST_INK:
+    if np.count_nonzero(mask) < LEAST_INK or grain > _MOST_DARKNESS:
         raise PictureError(problem="nothing in it looks like a signature")
     top, bottom = _extent(mask.sum(axis=1))
     left, right = _extent(mask.sum(axis=0))
@@ -264,7 +266,7 @@ def _without_rules(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     joined = mask.copy()
     joined[1:] |= mask[:-1]
     joined[:-1] |= mask[1:]
-    least = round(_RULE_SHARE * width)
+    least = max(round(_RULE_SHARE * width), 1)
     dark = np.concatenate((np.zeros((height, 1), dtype=np.int32), np.cumsum(joined, axis=1, dtype=np.int32)), axis=1)
     whole = dark[:, least:] - dark[:, :-least] >= _RULE_SOLID * least
     if not whole.any():

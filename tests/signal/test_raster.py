@@ -45,7 +45,8 @@ def scan(
     top, left, tall, wide = box
     x, y = placed(ink.x, ink.y, height=tall, width=wide, margin=line)
     inked = coverage(x + left, y + top, ink.start, height=height, width=width, line=line)
-    return np.rint(PAPER - (PAPER - INK) * inked).astype(np.uint8)
+    picture: NDArray[np.uint8] = np.rint(PAPER - (PAPER - INK) * inked).astype(np.uint8)
+    return picture
 
 
 def alike(one: NDArray[np.uint8], two: NDArray[np.uint8]) -> float:
@@ -61,7 +62,8 @@ def extent(raster: NDArray[np.uint8]) -> tuple[int, int, int, int]:
 
 def test_a_drawing_fills_the_raster_up_to_its_margin(ink: Ink) -> None:
     raster = draw(ink)
-    assert (raster.shape, raster.dtype) == ((HEIGHT, WIDTH), np.uint8)
+    assert raster.shape == (HEIGHT, WIDTH)
+    assert raster.dtype == np.uint8
     top, bottom, left, right = extent(raster)
     touches = (top - MARGIN, left - MARGIN, HEIGHT - 1 - MARGIN - bottom, WIDTH - 1 - MARGIN - right)
     assert min(touches) >= -1

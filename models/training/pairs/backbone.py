@@ -34,6 +34,10 @@ WEIGHT_DECAY: Final = 2e-4
 """Share of the weights that is lost per step, times the learning rate over its highest."""
 MARGIN: Final = 0.15
 """What a class must be ahead of every other by, as a cosine."""
+FLIPS: Final = ((1, 1), (1, -1), (-1, 1), (-1, -1))
+"""Upside down, mirrored, or both, a writer's signature is that of another writer: step of rows and columns."""
+_UPRIGHT: Final = 0.4
+"""Share of the signatures that are left as they are; the others are flipped one way as often as another."""
 SCALE: Final = 16.0
 """Sharpness of the softmax over cosines."""
 DROPOUT: Final = 0.2
@@ -136,7 +140,8 @@ def pretrain(
     """
     whole = backbone.whole()
     initial = tf.keras.initializers.GlorotUniform(seed=seed)
-    directions = tf.Variable(initial((int(classes.max()) + 1, FEATURES)), name="directions")
+    writers = int(classes.max()) + 1
+    directions = tf.Variable(initial((writers * len(FLIPS), FEATURES)), name="directions")
     variables = [*whole.trainable_variables, directions]
     optimizer = tf.keras.optimizers.Adam(highest, clipnorm=5.0)
     optimizer.build(variables)
@@ -149,17 +154,17 @@ def pretrain(
             tf.TensorSpec([], tf.float32),
         ]
     )
-    def step(images: Any, writers: Any, share: Any) -> Any:
+    def step(images: Any, labels: Any, share: Any) -> Any:
         optimizer.learning_rate.assign(highest * share)
         with tf.GradientTape() as tape:
             unit = tf.math.l2_normalize(whole(images, training=True), axis=1)
             cosine = tf.matmul(unit, tf.math.l2_normalize(directions, axis=1), transpose_b=True)
-            target = tf.one_hot(writers, tf.shape(cosine)[1])
+            target = tf.one_hot(labels, tf.shape(cosine)[1])
             loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(target, SCALE * (cosine - MARGIN * target)))
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         for v in decayed:
             v.assign_sub(WEIGHT_DECAY * share * v)
-        right = tf.reduce_mean(tf.cast(tf.equal(tf.argmax(cosine, axis=1), writers), tf.float32))
+        right = tf.reduce_mean(tf.cast(tf.equal(tf.argmax(cosine, axis=1), labels), tf.float32))
         return loss, right
 
     per_epoch = len(classes) // BATCH
@@ -172,7 +177,8 @@ def pretrain(
         for number in range(per_epoch):
             rows = order[number * BATCH : (number + 1) * BATCH]
             share = rate(epoch * per_epoch + number, epochs * per_epoch, 1.0)
-            told.append(step(hidden(inked(now[rows]), rng), classes[rows], share))
+            images, flips = flipped(hidden(inked(now[rows]), rng), rng)
+            told.append(step(images, classes[rows] + writers * flips, share))
         loss, right = np.mean([[float(value) for value in pair] for pair in told], axis=0)
         say(
             f"epoch {epoch + 1:2d}/{epochs}  loss {loss:.3f}  writers right {100 * right:.1f} %"
@@ -189,3 +195,11 @@ def hidden(images: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.
             top, left = rng.integers(0, HEIGHT - height), rng.integers(0, WIDTH - width)
             image[top : top + height, left : left + width] = 0.0
     return images
+
+
+def flipped(images: NDArray[np.float32], rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Flip each image in a way drawn at random; return them, and which of `FLIPS` it was."""
+    others = (1 - _UPRIGHT) / (len(FLIPS) - 1)
+    which = rng.choice(len(FLIPS), len(images), p=[_UPRIGHT, *[others] * (len(FLIPS) - 1)])
+    turned = [image[:: FLIPS[flip][0], :: FLIPS[flip][1]] for image, flip in zip(images, which, strict=True)]
+    return np.stack(turned), which

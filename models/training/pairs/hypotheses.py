@@ -34,6 +34,10 @@ TAIL_SHARE: Final = 0.3
 """Share of the learning rate at which the last block moves: it knows writers already."""
 CONTRAST_MARGIN: Final = 1.0
 """How far apart two hands must be (Hadsell et al. 2006, equation 4); unit vectors are at most 2 apart."""
+_HIDDEN: Final = 32
+"""Units of the head of `product`."""
+_SHARPNESS: Final = 8.0
+"""The head of `product` begins as a logistic of so many times the cosine: pre-training compares by that."""
 _WEIGHT_DECAY: Final = 1e-4
 
 _L = tf.keras.layers
@@ -72,7 +76,20 @@ def build(hypothesis: Hypothesis, tail: tf.keras.Model) -> PairNetwork:
 def _product(product: Any) -> Any:
     # Unit vectors of n numbers: their products are about 1 / n.
     x = _L.Rescaling(float(FEATURES))(product)
-    return _L.Dense(1)(_L.Dense(32, activation="relu")(x))
+    return _L.Dense(1, kernel_initializer=_last)(_L.Dense(_HIDDEN, activation="relu", kernel_initializer=_first)(x))
+
+
+def _first(shape: Any, dtype: Any = None) -> Any:
+    """Begin with the cosine of both vectors, and with minus that; the other units are small."""
+    kernel = np.random.default_rng(0).normal(0, 0.02, shape)
+    kernel[:, 0], kernel[:, 1] = 1 / FEATURES, -1 / FEATURES
+    return tf.constant(kernel * _SHARPNESS, dtype)
+
+
+def _last(shape: Any, dtype: Any = None) -> Any:
+    kernel = np.random.default_rng(1).normal(0, 0.02, shape)
+    kernel[0], kernel[1] = 1, -1
+    return tf.constant(kernel, dtype)
 
 
 def layers(network: PairNetwork) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from penlatch.signal.preprocess import Ink, clean
+from penlatch.sim.writer import Writer
 from training.datasets import read
 from training.pairs.scans import digest, load_scans
 from training.records import MIN_POINTS
@@ -13,7 +16,6 @@ from training.records import MIN_POINTS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from training.records import Database, Kind
@@ -33,6 +35,8 @@ PENS: Final[tuple[Database, ...]] = (
 )
 SCANS: Final = "cedar"
 SETS: Final = (*PENS, SCANS)
+INVENTED: Final = "sim"
+"""Writers that are made of numbers. They are trained on, and nothing is measured with them."""
 
 _FAMILIES: Final = {
     "svc2004-task1": "svc2004",
@@ -41,6 +45,8 @@ _FAMILIES: Final = {
     "susig-blind": "susig",
 }
 """Databases with the same contributors under the same numbers."""
+_FIRST_INVENTED: Final = 10_000
+"""Seed of the first invented writer; tests and the demonstration have smaller ones."""
 _MOST: Final = 30
 """Signatures of one writer and kind that are used: SigComp2009 has up to 200 forgeries of one."""
 
@@ -50,7 +56,7 @@ class Signature:
     """One signature, by pen or by scanner."""
 
     source: str
-    """One of `SETS`."""
+    """One of `SETS`, or `INVENTED`."""
     user: str
     """Whose it is, or pretends to be."""
     kind: Kind
@@ -74,8 +80,18 @@ class Signature:
 
     @property
     def fold(self) -> int:
-        """0 to FOLDS - 1; the same in all databases of the same contributors."""
-        return self.number % FOLDS
+        """0 to FOLDS - 1; the same in all databases of the same contributors. Invented people are in none: -1."""
+        return -1 if self.source == INVENTED else self.number % FOLDS
+
+
+def invented(writers: int, signatures: int) -> list[Signature]:
+    """Let so many invented writers sign so often each; the same ones every time."""
+    return [
+        Signature(source=INVENTED, user=str(seed), kind="genuine", drawing=clean(writer.genuine(rng)))
+        for seed in range(writers)
+        for writer, rng in [(Writer(_FIRST_INVENTED + seed), np.random.default_rng(seed))]
+        for _ in range(signatures)
+    ]
 
 
 def load_signatures(data: Path | None = None) -> list[Signature]:

@@ -36,7 +36,7 @@ from training.pairs import backbone, hypotheses, trials
 from training.pairs.backbone import FEATURES, inked
 from training.pairs.conditions import CLEAN, CONDITIONS
 from training.pairs.convert import convert
-from training.pairs.people import FOLDS, SETS, TEST_FOLD, load_signatures
+from training.pairs.people import FOLDS, INVENTED, SETS, TEST_FOLD, invented, load_signatures
 from training.pairs.renderings import variations
 
 if TYPE_CHECKING:
@@ -52,9 +52,12 @@ if TYPE_CHECKING:
 SEED: Final = 1
 VARIATIONS: Final = 5
 """Different variations of each signature; epochs take turns."""
-EPOCHS: Final = 12
+INVENTED_WRITERS: Final = 500
+INVENTED_SIGNATURES: Final = 6
+"""Of each of them."""
+EPOCHS: Final = 16
 """Of pre-training without the fold that calibrates."""
-MORE_EPOCHS: Final = 6
+MORE_EPOCHS: Final = 8
 """Of going on with all development writers."""
 MORE_RATE: Final = 1e-3
 """The learning rate, at its highest, of going on."""
@@ -99,6 +102,8 @@ class Rehearsal:
         self._signatures, self._work = signatures, work
         self._name = "all" if without is None else f"without-{without}"
         self._rows = np.flatnonzero([s.fold != without for s in signatures])
+        # Pairs are made of real people alone: with invented ones a head learns how these vary.
+        self._real = np.flatnonzero([s.fold != without and s.source != INVENTED for s in signatures])
         self._backbone = backbone.build()
         self._seen: dict[int, NDArray[np.float32]] = {}
 
@@ -107,7 +112,7 @@ class Rehearsal:
         kept = [self._work / f"{self._name}.{part}.weights.h5" for part in ("trunk", "tail")]
         parts = (self._backbone.trunk, self._backbone.tail)
         if not all(path.exists() for path in kept):
-            writers = self._numbers([s.writer for s in self._signatures])
+            writers = self._numbers(self._rows, [s.writer for s in self._signatures])
             _say(f"pre-training, {self._name}: {len(writers)} signatures of {writers.max() + 1} writers")
             if after:
                 for part, other in zip(parts, (after.trunk, after.tail), strict=True):
@@ -134,8 +139,8 @@ class Rehearsal:
         parts = (network.tail, network.head)
         if not all(path.exists() for path in kept):
             sampler = hypotheses.PairSampler(
-                self._numbers([s.writer for s in self._signatures]),
-                self._numbers([s.source for s in self._signatures]),
+                self._numbers(self._real, [s.writer for s in self._signatures]),
+                self._numbers(self._real, [s.source for s in self._signatures]),
                 np.random.default_rng((SEED, _ALL.index(hypothesis))),
             )
             hypotheses.train(network, self._maps, sampler, epochs=rounds, batches=BATCHES, say=_say)
@@ -165,12 +170,13 @@ class Rehearsal:
 
     @functools.lru_cache(maxsize=VARIATIONS)  # noqa: B019 - two of these live as long as the program
     def _maps(self, epoch: int) -> NDArray[np.float16]:
-        rasters = variations(self._signatures, epoch % VARIATIONS, self._work)[self._rows]
+        rasters = variations(self._signatures, epoch % VARIATIONS, self._work)[self._real]
         return _predicted(self._backbone.trunk, inked(rasters)).astype(np.float16)
 
-    def _numbers(self, names: Sequence[Any]) -> NDArray[np.intp]:
+    @staticmethod
+    def _numbers(rows: NDArray[np.intp], names: Sequence[Any]) -> NDArray[np.intp]:
         numbers: dict[Any, int] = {}
-        return np.array([numbers.setdefault(names[row], len(numbers)) for row in self._rows], dtype=np.intp)
+        return np.array([numbers.setdefault(names[row], len(numbers)) for row in rows], dtype=np.intp)
 
 
 def _predicted(model: tf.keras.Model, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -250,6 +256,7 @@ def main() -> None:
     options.models.mkdir(parents=True, exist_ok=True)
     signatures = load_signatures(options.data)
     development = [s for s in signatures if s.fold != TEST_FOLD and s.kind == "genuine"]
+    development += invented(INVENTED_WRITERS, INVENTED_SIGNATURES)
     for number in range(VARIATIONS):
         variations(development, number, options.work)
         print(f"variation {number + 1} of {VARIATIONS} of {len(development)} signatures", flush=True)
@@ -290,6 +297,7 @@ def main() -> None:
         golden=tuple(tuple(vector["converted"]) for vector in golden["vectors"][:SELF_TEST]),
         training_data={
             "databases": list(SETS),
+            "invented": f"{INVENTED_WRITERS} writers of penlatch.sim",
             "network": f"the writers of folds 1 to {FOLDS - 1} (number in the writer's name modulo {FOLDS})",
             "calibration": f"the writers of fold {CALIBRATION_FOLD}, by a network that has not met them",
             "never": f"the writers of fold {TEST_FOLD}",

@@ -118,6 +118,13 @@ def test_ruled_lines_vanish(ink: Ink) -> None:
     assert alike(normalise(ruled), normalise(plain)) > 0.85
 
 
+def test_the_edge_of_the_sheet_vanishes(ink: Ink) -> None:
+    plain = scan(ink)
+    edged = plain.copy()
+    edged[5:, 2:4] = edged[:190, -5:-3] = 90
+    assert alike(normalise(edged), normalise(plain)) > 0.95
+
+
 def test_specks_do_not_move_the_crop(ink: Ink) -> None:
     plain = scan(ink)
     dusty = plain.copy()

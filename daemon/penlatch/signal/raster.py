@@ -5,8 +5,8 @@ inside `MARGIN`, its proportions kept, in the middle:
 
 * `draw` draws ink with a line of constant width;
 * `normalise` finds the signature in a grey picture. It divides by the brightness of the paper around each place, so
-  that a tint or a shadow vanishes; takes what is dark by Otsu's threshold for ink; leaves out ruled lines and specks;
-  and crops to what remains.
+  that a tint or a shadow vanishes; takes what is dark by Otsu's threshold for ink; leaves out ruled lines, edges of the
+  sheet and specks; and crops to what remains.
 
 The image pair network (`verify.pair`) was trained on what these functions make: a change here asks for a new one.
 """
@@ -57,6 +57,8 @@ _RULE_SOLID: Final = 0.8
 """Share of such a run that is dark: noise breaks a line."""
 _RULE_THICKNESS: Final = 4
 """And thinner than this [pixels]: a longer stem across it is ink."""
+_EDGE: Final = 0.03
+"""Share of a picture's width at each side in which an upright line is the edge of the sheet."""
 _SPECK: Final = 3
 """A pixel with fewer dark ones among the nine around and at it is a speck."""
 _OUTLIERS: Final = 0.002
@@ -173,7 +175,7 @@ def found(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     # The paper's level is that of its brighter grains, so that the median darkness measures how grainy it is.
     grain = float(np.median(dark))
     threshold = max(_otsu(dark), _LEAST_DARKNESS, min(_GRAIN * grain, _MOST_DARKNESS))
-    mask = _without_specks(_without_rules(dark > threshold))
+    mask = _without_specks(_without_edges(_without_rules(dark > threshold)))
     if np.count_nonzero(mask) < LEAST_INK or grain > _MOST_DARKNESS:
         raise PictureError(problem="nothing in it looks like a signature")
     top, bottom = _extent(mask.sum(axis=1))
@@ -277,6 +279,18 @@ def _without_rules(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     ends[:, least : least + starts.shape[1]] -= starts
     level = (np.cumsum(ends, axis=1)[:, :width] > 0) & mask
     return mask & ~(level & ~_stems(mask))
+
+
+def _without_edges(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Take out the shadow of the sheet's edge: columns near a side that are dark for more than half of their height."""
+    reach = round(_EDGE * mask.shape[1])
+    edge = mask.mean(axis=0) > _RULE_SHARE
+    edge[reach : mask.shape[1] - reach] = False
+    # The shadow's own soft border goes with it.
+    near = edge.copy()
+    near[1:] |= edge[:-1]
+    near[:-1] |= edge[1:]
+    return mask & ~near[None, :]
 
 
 def _stems(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -41,6 +41,10 @@ _UPRIGHT: Final = 0.4
 SCALE: Final = 16.0
 """Sharpness of the softmax over cosines."""
 DROPOUT: Final = 0.2
+_SHIFT: Final = 0.03
+"""Deviation of the shift in training [sides of the raster]."""
+_STRETCH: Final = 0.08
+"""Deviation of the logarithm of the scale of either axis in training."""
 _HIDDEN: Final = (16, 32)
 """Height and width of the largest patch that is hidden from the network in training [pixels]."""
 
@@ -177,7 +181,7 @@ def pretrain(
         for number in range(per_epoch):
             rows = order[number * BATCH : (number + 1) * BATCH]
             share = rate(epoch * per_epoch + number, epochs * per_epoch, 1.0)
-            images, flips = flipped(hidden(inked(now[rows]), rng), rng)
+            images, flips = flipped(disturbed(inked(now[rows]), rng), rng)
             told.append(step(images, classes[rows] + writers * flips, share))
         loss, right = np.mean([[float(value) for value in pair] for pair in told], axis=0)
         say(
@@ -186,15 +190,27 @@ def pretrain(
         )
 
 
-def hidden(images: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Shift each image by a few pixels and hide a patch of every second one; changed in place."""
+def disturbed(images: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Shift and stretch each image and hide a patch of every second one; changed in place.
+
+    A longer flourish, or a stamp beside the signature, moves all of the rest within its frame.
+    """
     for image in images:
-        image[:] = np.roll(image, tuple(rng.integers(-2, 3, 2)), axis=(0, 1))
+        down, across = (_stretch(side, rng) for side in (HEIGHT, WIDTH))
+        image[..., 0] = down @ image[..., 0] @ across.T
         if rng.random() < 0.5:
             height, width = rng.integers(4, _HIDDEN[0] + 1), rng.integers(8, _HIDDEN[1] + 1)
             top, left = rng.integers(0, HEIGHT - height), rng.integers(0, WIDTH - width)
             image[top : top + height, left : left + width] = 0.0
     return images
+
+
+def _stretch(side: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return the matrix that stretches and shifts a line of pixels, by linear interpolation: float32 [side, side]."""
+    pixel = np.arange(side)
+    at = (pixel - side / 2 - rng.normal(0, _SHIFT * side)) * np.exp(rng.normal(0, _STRETCH)) + side / 2
+    near: NDArray[np.float32] = np.clip(1.0 - np.abs(at[:, None] - pixel[None, :]), 0.0, 1.0).astype(np.float32)
+    return near
 
 
 def flipped(images: NDArray[np.float32], rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.intp]]:

@@ -207,6 +207,8 @@ class Enrollment(Message, frozen=True, kw_only=True, forbid_unknown_fields=True,
     """References accepted so far."""
     stages: int
     """References wanted."""
+    extend: bool = False
+    """Whether they are added to those of earlier sittings."""
     replaces: int | None = None
     """For a retry because of an `outlier`: the reference, from 1, whose place the next one takes."""
     quality: Quality | None = None

@@ -82,9 +82,13 @@ def shipped(models: Path | None = None) -> Rarity:
     return Rarity(calibration.population, calibration.surprise, calibration.usual)
 
 
-def fitted(people: Sequence[Sequence[Trace]], like: Population) -> Rarity:
-    """Return what is rare among the genuine signatures of some people; distances are not looked at."""
-    features = [np.array([global_features(trace) for trace in traces]) for traces in people]
+def fitted(features: Sequence[NDArray[np.float64]], like: Population) -> Rarity:
+    """Return what is rare among the genuine signatures of some people; distances are not looked at.
+
+    Args:
+        features: Of each person, float64 [signatures, len(FEATURES)].
+        like: Has everything but the deviations of features.
+    """
     pooled = np.sqrt(np.mean([own.var(axis=0, ddof=1) for own in features], axis=0))
     population = Population(spread=like.spread, deviation=tuple(map(float, pooled)))
     found = [disagreements(z_of(own[REFERENCES:], own[:REFERENCES], population)) for own in features]
@@ -102,8 +106,8 @@ def z_of(features: NDArray[np.float64], references: NDArray[np.float64], populat
     return z_scores(evidence, population)
 
 
-def measure(traces: Sequence[Trace], rarity: Rarity, confusion: Confusion) -> None:
-    """Disguise each signature of a person after the first `REFERENCES`, and note what is named first."""
+def measure(traces: Sequence[Trace], rarity: Rarity, confusion: Confusion, *, step: int = 1) -> None:
+    """Disguise signatures of a person after the first `REFERENCES`, one in `step`; note what is named first."""
     references = np.array([global_features(trace) for trace in traces[:REFERENCES]])
     tilts = [tilt_features(trace) for trace in traces[:REFERENCES]]
     known = [tilt for tilt in tilts if tilt is not None]
@@ -113,7 +117,7 @@ def measure(traces: Sequence[Trace], rarity: Rarity, confusion: Confusion) -> No
         z = z_of(global_features(trace), references, rarity.population)
         return rank(z, rarity, tilt=tilt_features(trace), reference_tilt=reference_tilt)
 
-    for trace in traces[REFERENCES:]:
+    for trace in traces[REFERENCES::step]:
         if reasons(trace)[0].excess >= 1.0:
             confusion.unknown += 1
             continue
@@ -132,8 +136,8 @@ def measure_synthetic(writers: int) -> Confusion:
     return confusion
 
 
-def measure_database(name: str, people: int | None, data: Path | None = None) -> Confusion:
-    """Measure the people of a database, at most so many.
+def measure_database(name: str, *, people: int | None = None, step: int = 1, data: Path | None = None) -> Confusion:
+    """Measure the people of a database, at most so many, by one signature in `step`.
 
     Raises:
         DataMissingError: if it is not there.
@@ -144,14 +148,15 @@ def measure_database(name: str, people: int | None, data: Path | None = None) ->
     of_shipped = shipped()
     confusion = Confusion()
     if name == "svc2004-task2":
+        features = {user: np.array([global_features(trace) for trace in own]) for user, own in traces.items()}
         by_fold = {
-            fold: fitted([own for user, own in traces.items() if _fold(user) != fold], of_shipped.population)
+            fold: fitted([own for user, own in features.items() if _fold(user) != fold], of_shipped.population)
             for fold in range(FOLDS)
         }
     else:
         by_fold = dict.fromkeys(range(FOLDS), of_shipped)
     for user in list(traces)[:people]:
-        measure(traces[user], by_fold[_fold(user)], confusion)
+        measure(traces[user], by_fold[_fold(user)], confusion, step=step)
     return confusion
 
 
@@ -205,7 +210,7 @@ def main() -> None:
     if options.dataset == SYNTHETIC:
         confusion = measure_synthetic(options.people or WRITERS)
     else:
-        confusion = measure_database(options.dataset, options.people, options.data)
+        confusion = measure_database(options.dataset, people=options.people, data=options.data)
     print(f"{options.dataset}, {REFERENCES} references, {len(FEATURES)} features")
     print(table(confusion))
     if options.json:

@@ -3,7 +3,7 @@
 import pytest
 
 from penlatch.cli.sentences import SENTENCES, log_line, tell
-from penlatch.messages import Action, Enrollment, Reason, Verdict
+from penlatch.messages import Action, Disagreement, Enrollment, Quality, Reason, Verdict
 from support.examples import armed, decision, unjudged
 
 RETRIES = {
@@ -17,6 +17,8 @@ RETRIES = {
     Reason.EVENTS_LOST,
     Reason.PEN_LOST,
     Reason.DISAGREES,
+    Reason.TOO_SIMPLE,
+    Reason.OUTLIER,
 }
 
 
@@ -70,6 +72,47 @@ def test_an_enrolment_counts_its_references() -> None:
     assert tell(step) == "Reference 2 of 5 taken."
     end = Enrollment(user="alice", outcome="enrolled", done=True, reason=None, stage=5, stages=5)
     assert tell(end) == "alice is enrolled with 5 references."
+
+
+def test_the_end_of_an_enrolment_says_what_it_is_worth_and_what_comes_next() -> None:
+    end = Enrollment(
+        user="alice",
+        outcome="enrolled",
+        done=True,
+        reason=None,
+        stage=5,
+        stages=5,
+        quality=Quality(complexity=0.524, consistency=0.61, outlier=None),
+        advice="a second sitting helps",
+    )
+    assert tell(end) == (
+        "alice is enrolled with 5 references. Complexity 0.52, consistency 0.61. "
+        "Next: a second sitting helps (penlatch enroll alice --continue)."
+    )
+
+
+def test_a_second_sitting_says_what_it_added_or_that_it_added_nothing() -> None:
+    end = Enrollment(user="alice", outcome="enrolled", done=True, reason=None, stage=2, stages=2, extend=True)
+    assert tell(end) == "2 references were added to those of alice."
+    failed = Enrollment(
+        user="alice", outcome="error", done=True, reason=Reason.DISAGREES, stage=0, stages=2, extend=True
+    )
+    assert tell(failed).startswith("error: nothing was added to the references of alice: it is unlike")
+
+
+def test_a_reference_that_was_taken_out_is_named() -> None:
+    step = Enrollment(user="alice", outcome="retry", done=False, reason=Reason.OUTLIER, stage=4, stages=5, replaces=2)
+    assert tell(step).startswith("Reference 2 was taken out")
+    assert tell(step).endswith("Sign once more in its place.")
+
+
+def test_a_judgement_names_everything_that_is_rare_and_how_rare() -> None:
+    reasons = tuple(
+        Disagreement(reason=reason, excess=excess)
+        for reason, excess in ((Reason.SPEED, 2.31), (Reason.RHYTHM, 1.0), (Reason.SHAPE, 0.9))
+    )
+    text = tell(decision(verdict=Verdict.NO_MATCH, reason=Reason.SPEED, reasons=reasons, probability=0.01))
+    assert text.endswith("speed of the pen differs most (speed 2.3, rhythm 1.0; 1 is rare)")
 
 
 def test_a_failed_enrolment_says_that_nobody_was_enrolled() -> None:

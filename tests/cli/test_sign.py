@@ -103,6 +103,12 @@ def test_a_complete_enrolment_is_status_0_and_counts_aloud(penlatch: Invoke, ver
     assert "unlike the signatures before it" in result.stderr
 
 
+def test_a_second_sitting_is_asked_for_with_continue(penlatch: Invoke, verbs: ScriptedVerbs) -> None:
+    verbs.script = [Enrollment(user="alice", outcome="enrolled", done=True, reason=None, stage=1, stages=1)]
+    assert penlatch("enroll", "alice", "--continue", "--references", "1").exit_code == 0
+    assert verbs.asked == [("enroll", "alice", 1, None, "extend")]
+
+
 def test_an_enrolment_that_fails_is_status_3(penlatch: Invoke, verbs: ScriptedVerbs) -> None:
     verbs.script = [
         Enrollment(user="carol", outcome="error", done=True, reason=Reason.DUPLICATE_PERSON, stage=5, stages=5)

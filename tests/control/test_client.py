@@ -12,8 +12,8 @@ import pytest
 from penlatch.control import client as client_module
 from penlatch.control.client import Client
 from penlatch.errors import RequestError
-from penlatch.messages import Action, Armed, Decision, Enrollment, Reason, Verdict
-from support.examples import INFO, armed, decision, unjudged
+from penlatch.messages import Action, Armed, Calibration, Decision, Enrollment, Reason, Verdict
+from support.examples import INFO, armed, decision, site_calibration, unjudged
 from support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -50,6 +50,20 @@ async def test_events_come_as_messages(socket_path: Path, server: VarlinkServer,
         enrolled = await asyncio.to_thread(lambda: list(client.enroll("carol", references=4)))
         assert enrolled == terminal.script
     assert terminal.asked == [("verify", "alice", "t"), ("enroll", "carol", 4, None)]
+
+
+async def test_a_calibration_comes_as_messages(
+    socket_path: Path, server: VarlinkServer, terminal: ScriptedVerbs
+) -> None:
+    assert server
+    terminal.calibration = [
+        Calibration(done=False, progress=0.5),
+        Calibration(done=True, progress=1.0, result=site_calibration()),
+    ]
+    client = Client(socket_path)
+    assert await asyncio.to_thread(lambda: list(client.calibrate(apply=True))) == terminal.calibration
+    assert terminal.asked == [("calibrate", None, True)]
+    assert await asyncio.to_thread(client.revert_user, "alice") == 0
 
 
 async def test_closing_early_cancels(socket_path: Path, server: VarlinkServer, terminal: ScriptedVerbs) -> None:

@@ -13,7 +13,7 @@ from penlatch import messages
 from penlatch.control import interface
 from penlatch.control.methods import METHODS
 from penlatch.errors import RequestError
-from support.examples import ALICE, BOB, INFO, armed, decision, unjudged
+from support.examples import ALICE, BOB, INFO, armed, decision, site_calibration, unjudged
 from support.waiting import PATIENCE_S, eventually
 
 if TYPE_CHECKING:
@@ -66,7 +66,13 @@ def test_every_method_of_the_description_is_served_and_no_other() -> None:
     assert described == set(METHODS)
 
 
-@pytest.mark.parametrize("kind", ["Armed", "Decision", "Enrollment", "User", "Health", "Part"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("Armed", "Decision", "Disagreement", "Enrollment", "Quality", "User", "Sitting", "Health", "Part"),
+        *("Calibration", "SiteCalibration", "OperatingPoint", "Rate", "CurvePoint"),
+    ],
+)
 def test_the_described_types_have_the_fields_of_the_messages(kind: str) -> None:
     parsed = varlink.Interface(interface.description(interface.NAME)).members[kind].type
     message = getattr(messages, kind)
@@ -104,6 +110,8 @@ async def test_enroll_takes_as_many_references_as_asked(socket_path: Path, termi
     replies = await calling(socket_path, lambda door: list(door.Enroll("carol", 3, _more=True)))
     assert [reply["enrollment"]["outcome"] for reply in replies] == ["accepted", "accepted", "enrolled"]
     assert terminal.asked == [("enroll", "carol", 3, None)]
+    list(await calling(socket_path, lambda door: list(door.Enroll("carol", 1, True, _more=True))))
+    assert terminal.asked[1:] == [("enroll", "carol", 1, None, "extend")]
 
 
 async def test_what_is_asked_at_once_is_answered_at_once(socket_path: Path, terminal: ScriptedVerbs) -> None:
@@ -119,6 +127,24 @@ async def test_what_is_asked_at_once_is_answered_at_once(socket_path: Path, term
     assert terminal.asked == [("decisions", 2, "alice"), ("decisions", 20, None)]
     assert await calling(socket_path, lambda door: door.DeleteUser("alice")) == {}
     assert list(terminal.people) == ["bob"]
+
+
+async def test_calibrate_tells_how_far_it_is_and_what_it_found(socket_path: Path, terminal: ScriptedVerbs) -> None:
+    found = site_calibration()
+    terminal.calibration = [
+        messages.Calibration(done=False, progress=0.5),
+        messages.Calibration(done=True, progress=1.0, result=found),
+    ]
+    replies = await calling(socket_path, lambda door: list(door.Calibrate(0.01, True, _more=True)))
+    assert [reply["calibration"]["done"] for reply in replies] == [False, True]
+    assert msgspec.convert(replies[-1]["calibration"]["result"], messages.SiteCalibration) == found
+    (alone,) = [await calling(socket_path, lambda door: door.Calibrate())]
+    assert alone["calibration"]["done"] is True
+    assert terminal.asked == [("calibrate", 0.01, True), ("calibrate", None, False)]
+
+
+async def test_revert_user_says_how_many_references_went(socket_path: Path) -> None:
+    assert await calling(socket_path, lambda door: door.RevertUser("alice")) == {"dropped": 0}
 
 
 async def test_cancel_names_the_action_it_ended(socket_path: Path, terminal: ScriptedVerbs) -> None:
@@ -176,6 +202,7 @@ async def test_what_an_action_refuses_is_an_error_of_ours(
     ("call", "error", "problem"),
     [
         (lambda door: door.DeleteUser("eve"), "UnknownUser", "eve is not enrolled"),
+        (lambda door: door.RevertUser("eve"), "UnknownUser", "eve is not enrolled"),
         (lambda door: door.Cancel(), "NothingToCancel", "the terminal is idle"),
     ],
 )
@@ -192,6 +219,9 @@ async def test_what_the_terminal_refuses_is_an_error_of_ours(
         (lambda door: door.Verify("alice", "t" * 129), "`transaction`"),
         (lambda door: door.Enroll("carol", 2), "`references`"),
         (lambda door: door.Enroll("carol", 13), "`references`"),
+        (lambda door: door.Enroll("carol", 0, True), "`references`"),
+        (lambda door: door.Calibrate(0.0), "`target_fmr`"),
+        (lambda door: door.Calibrate(0.5), "`target_fmr`"),
         (lambda door: door.Decisions(0), "`limit`"),
         (lambda door: door.Decisions(10**9), "`limit`"),
     ],

@@ -9,64 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from penlatch.config import parse
 from penlatch.errors import ModelError, RequestError, StoreError
 from penlatch.messages import Action, Armed, Decision, Enrollment, Reason, Verdict
-from penlatch.service.actions import Actions
-from penlatch.service.judge import Judge
-from penlatch.service.worker import Worker
 from penlatch.sim.writer import Writer
-from support.pens import VirtualListener
+from support.bench import Bench, collect, decisions, traces
 from support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from penlatch.ink import Trace
-    from penlatch.messages import Event
 
 ADA, BOB = Writer(11), Writer(12)
-
-
-def traces(writer: Writer, count: int, seed: int = 0) -> list[Trace]:
-    rng = np.random.default_rng(seed)
-    return [writer.genuine(rng) for _ in range(count)]
-
-
-class Bench:
-    """Everything but pen and broker: real models, a real database, the real worker thread."""
-
-    def __init__(self, folder: Path, **sections: dict[str, object]) -> None:
-        self.config = parse({"store": {"path": str(folder / "penlatch.db")}, **sections})
-        self.listener = VirtualListener()
-        self.worker = Worker()
-        self.judge = Judge(self.config)
-        self.committed: list[Decision] = []
-        self.actions = Actions(
-            self.config,
-            listener=self.listener,  # type: ignore[arg-type]  # the virtual pen stands in for the real one
-            judge=self.judge,
-            worker=self.worker,
-            decided=self.committed.append,
-        )
-
-    async def open(self) -> None:
-        await self.worker.call(self.judge.open)
-
-    async def close(self) -> None:
-        await self.actions.stop()
-        await self.worker.call(self.judge.close)
-        self.worker.stop()
-
-    async def names(self) -> list[str]:
-        return [user.name for user in await self.worker.call(self.judge.users)]
-
-    async def enroll(self, name: str, writer: Writer, seed: int = 0) -> list[Event]:
-        events = collect(self.actions.enroll(name))
-        for trace in traces(writer, 5, seed):
-            await self.listener.sign(trace)
-        return await events
 
 
 @pytest.fixture
@@ -84,17 +38,6 @@ async def hurried(tmp_path: Path) -> AsyncIterator[Bench]:
     await bench.open()
     yield bench
     await bench.close()
-
-
-def collect(events: AsyncIterator[Event]) -> asyncio.Task[list[Event]]:
-    async def gather() -> list[Event]:
-        return [event async for event in events]
-
-    return asyncio.create_task(gather())
-
-
-def decisions(events: list[Event]) -> list[Decision]:
-    return [event for event in events if isinstance(event, Decision)]
 
 
 async def test_enrolling_takes_the_configured_references_and_says_each_stage(bench: Bench) -> None:

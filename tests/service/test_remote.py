@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from penlatch.errors import RequestError
@@ -84,6 +85,20 @@ async def test_enroll_leaves_the_number_of_references_to_the_terminal(verbs: Scr
     verbs.script = [enrollment(3, "enrolled", done=True)]
     await answers(verbs, "enroll", Request(user="carol"))
     assert verbs.asked == [("enroll", "carol", None, None)]
+
+
+async def test_enroll_may_add_to_the_references_of_somebody(verbs: ScriptedVerbs) -> None:
+    verbs.script = [enrollment(2, "enrolled", done=True)]
+    await answers(verbs, "enroll", Request(user="alice", references=2, extend=True))
+    assert verbs.asked == [("enroll", "alice", 2, None, "extend")]
+
+
+@pytest.mark.parametrize(
+    "payload", [b'{"user": "a", "references": 2}', b'{"user": "a", "references": 13, "extend": true}']
+)
+def test_a_number_of_references_that_cannot_be_is_no_request(payload: bytes) -> None:
+    with pytest.raises(msgspec.ValidationError, match="references"):
+        msgspec.json.decode(payload, type=Request)
 
 
 async def test_cancel_is_acknowledged(verbs: ScriptedVerbs) -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from penlatch.errors import StoreError
-from penlatch.messages import Action, Decision, DecisionDraft, Reason, Verdict
+from penlatch.messages import Action, Decision, DecisionDraft, Disagreement, Reason, Verdict
 from penlatch.store.store import Store
 from penlatch.store.vault import Vault
 
@@ -33,6 +33,9 @@ DRAFTS = st.builds(
     verdict=st.sampled_from(Verdict),
     done=st.booleans(),
     reason=st.sampled_from(Reason),
+    reasons=st.lists(st.builds(Disagreement, reason=st.sampled_from(Reason), excess=st.floats(0, 100)), max_size=6).map(
+        tuple
+    ),
     probability=st.none() | st.floats(0, 1),
     threshold=st.none() | st.floats(0, 1),
     attempt=st.integers(1, 9),
@@ -62,6 +65,17 @@ def test_decisions_are_listed_newest_first_of_one_or_of_all(store: Store, draft:
     assert seqs(store.decisions(limit=9, user="ada")) == [4, 1]
     assert seqs(store.decisions(limit=9, user="eve")) == []
     assert store.decisions(limit=0) == store.decisions(limit=-1) == []
+
+
+def test_failures_are_those_since_the_last_match_of_that_person(store: Store, draft: Draft) -> None:
+    verdicts = [Verdict.NO_MATCH, Verdict.MATCH, Verdict.NO_MATCH, Verdict.RETRY, Verdict.ERROR, Verdict.NO_MATCH]
+    for verdict in verdicts:
+        store.record(draft(verdict=verdict))
+    store.record(draft(verdict=Verdict.MATCH, user="grace"))
+    last = store.record(draft(verdict=Verdict.MATCH))
+    assert [store.failures("ada", before=seq) for seq in (1, 2, 3, 4, last.seq)] == [0, 1, 0, 1, 2]
+    assert store.failures("ada", before=last.seq + 1) == 0
+    assert store.failures("grace", before=last.seq) == 0
 
 
 def test_a_decision_leaves_the_outbox_when_the_broker_has_it_and_stays_a_fact(store: Store, draft: Draft) -> None:

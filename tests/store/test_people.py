@@ -10,7 +10,7 @@ import pytest
 
 from penlatch.errors import RequestError, StoreError
 from penlatch.ink import Trace
-from penlatch.messages import Sitting, User
+from penlatch.messages import Quality, Sitting, User
 from penlatch.store.store import StoredTemplate
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from penlatch.store.store import Store
 
 THEN = "2025-03-01T08:00:00.000Z"
+QUALITY = Quality(complexity=0.5, consistency=0.6, outlier=None)
 
 
 def trace(seed: int) -> Trace:
@@ -119,6 +120,83 @@ def test_a_template_can_be_made_anew(store: Store) -> None:
     assert store.templates() == {"ada": StoredTemplate(version="models-2", data=b"better")}
     assert store.users()[0].template_version == "models-2"
     assert len(store.references("ada")) == 3
+
+
+class TestMoreReferences:
+    """References may be added, and adapted ones dropped; originals stay."""
+
+    def adapt(self, store: Store, number: int, *, drop: tuple[int, ...] = ()) -> None:
+        store.change_references(
+            "ada",
+            add=[f"adapted {number}".encode()],
+            adapted=True,
+            drop=drop,
+            template=f"template {number}".encode(),
+            template_version="models-1",
+            time=f"2025-0{number}-01T08:00:00.000Z",
+            quality=QUALITY,
+        )
+
+    def test_a_second_sitting_is_added_to_the_first(self, store: Store) -> None:
+        enroll(store, "ada")
+        later = "2025-03-09T08:00:00.000Z"
+        store.change_references("ada", add=[b"a", b"b"], template=b"all", template_version="2", time=later)
+        assert store.references("ada") == [b"ada 0", b"ada 1", b"ada 2", b"a", b"b"]
+        assert store.templates()["ada"] == StoredTemplate(version="2", data=b"all")
+        (ada,) = store.users()
+        assert (ada.references, ada.enrolled, ada.sittings) == (5, THEN, (given(3), given(2, later)))
+        assert store.history("ada").changed == later
+
+    def test_an_adapted_reference_takes_the_place_of_another(self, store: Store, path: Path) -> None:
+        enroll(store, "ada")
+        self.adapt(store, 4)
+        sealed = store._database.rows('SELECT sealed FROM "references" WHERE position = 3')[0][0]
+        self.adapt(store, 5, drop=(3,))
+        assert store.references("ada") == [b"ada 0", b"ada 1", b"ada 2", b"adapted 5"]
+        assert sealed not in on_disk(path)
+        (ada,) = store.users()
+        assert [(s.origin, s.references) for s in ada.sittings] == [("enrolled", 3), ("adapted", 1)]
+        assert ada.quality == QUALITY
+
+    @pytest.mark.parametrize("position", [0, 99])
+    def test_an_original_never_goes(self, store: Store, position: int) -> None:
+        enroll(store, "ada")
+        with pytest.raises(RequestError, match="no adapted reference"):
+            self.adapt(store, 4, drop=(position,))
+        assert store.references("ada") == [b"ada 0", b"ada 1", b"ada 2"]
+        assert store.templates()["ada"].data == b"template of ada"
+        assert store.history("ada").changed == THEN
+
+    def test_a_change_that_fails_half_way_changes_nothing(self, store: Store) -> None:
+        enroll(store, "ada")
+        store._database._connection.execute(
+            "CREATE TEMP TRIGGER fault BEFORE UPDATE ON main.templates BEGIN SELECT RAISE(ABORT, 'fault'); END"
+        )
+        with pytest.raises(StoreError, match="fault"):
+            self.adapt(store, 4)
+        assert store.references("ada") == [b"ada 0", b"ada 1", b"ada 2"]
+        assert store.users()[0].quality is None
+
+    def test_a_stranger_has_no_references_to_change(self, store: Store) -> None:
+        for change in (lambda: self.adapt(store, 4), lambda: store.history("ada")):
+            with pytest.raises(RequestError) as caught:
+                change()
+            assert caught.value.code == "unknown_user"
+
+    @pytest.mark.parametrize(
+        "sql",
+        [
+            "UPDATE \"references\" SET origin = 'enrolled' WHERE position = 3",
+            "UPDATE \"references\" SET origin = 'adapted' WHERE position = 0",
+            "UPDATE \"references\" SET added = '2020-01-01T00:00:00.000Z' WHERE position = 3",
+        ],
+    )
+    def test_a_reference_does_not_open_as_what_it_is_not(self, store: Store, path: Path, sql: str) -> None:
+        enroll(store, "ada")
+        self.adapt(store, 4)
+        altered(path, sql)
+        with pytest.raises(StoreError, match="enrol ada again"):
+            store.references("ada")
 
 
 def test_no_coordinate_reaches_the_disk(store: Store, path: Path) -> None:

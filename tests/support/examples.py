@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import msgspec
 
-from penlatch.messages import Action, Armed, Decision, Health, Info, Part, Reason, User, Verdict
+from penlatch.messages import (
+    Action,
+    Armed,
+    CurvePoint,
+    Decision,
+    Health,
+    Info,
+    OperatingPoint,
+    Part,
+    Rate,
+    Reason,
+    SiteCalibration,
+    User,
+    Verdict,
+)
 
 BOOT = 7
 """The start of the daemon that the tests live in."""
@@ -69,3 +83,27 @@ def health(**changed: object) -> Health:
         uptime_s=3720.0,
     )
     return msgspec.structs.replace(well, **changed)
+
+
+def rate(errors: int, trials: int) -> Rate:
+    """Return a rate with an interval that says nothing."""
+    return Rate(errors=errors, trials=trials, rate=errors / trials, low=0.0, high=1.0)
+
+
+def site_calibration(**changed: object) -> SiteCalibration:
+    """Return a calibration on sixty people that supports a rate of 0.001, with some fields changed."""
+    at = {"fmr": rate(1, 17_700), "pairs": rate(1, 3540), "fnmr": rate(12, 300)}
+    found = SiteCalibration(
+        time="2026-01-02T03:04:05.678Z",
+        models="1a2b",
+        people=60,
+        references=300,
+        target_fmr=0.001,
+        smallest_fmr=0.00085,
+        proposed=OperatingPoint(threshold=0.8125, **at),
+        current=OperatingPoint(threshold=0.5, **at),
+        curve=(CurvePoint(threshold=0.5, fmr=0.001, fnmr=0.04),),
+        applied=True,
+        notes=("no forger took part",),
+    )
+    return msgspec.structs.replace(found, **changed)

@@ -29,6 +29,7 @@ class ScriptedVerbs:
         self.journal: list[Decision] = []
         """Decisions, oldest first."""
         self.health = health()
+        self.information = INFO
         self.calibration: Sequence[Calibration | RequestError] = []
         """What `calibrate` plays."""
         self.refusal: RequestError | None = None
@@ -116,4 +117,4 @@ class ScriptedVerbs:
         return self.health
 
     async def info(self) -> Info:
-        return INFO
+        return self.information

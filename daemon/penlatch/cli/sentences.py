@@ -107,12 +107,21 @@ def _enrolled(step: Enrollment) -> str:
                 return f"Reference {step.replaces} was taken out: it is unlike all others. Sign once more in its place."
             return f"This one cannot be used: {because}"
         case "enrolled":
-            told = f"{step.user} is enrolled with {step.stages} references."
+            told = (
+                f"{step.stages} references were added to those of {step.user}."
+                if step.extend
+                else f"{step.user} is enrolled with {step.stages} references."
+            )
             if step.quality is not None:
                 told += f" {_worth(step.quality)}"
             return f"{told} Next: {step.advice} (penlatch enroll {step.user} --continue)." if step.advice else told
         case "error":
-            return f"error: {step.user} was not enrolled: {because}"
+            what = (
+                f"nothing was added to the references of {step.user}"
+                if step.extend
+                else f"{step.user} was not enrolled"
+            )
+            return f"error: {what}: {because}"
 
 
 def tell(event: Event) -> str:

@@ -296,6 +296,7 @@ class Actions:
                     reason=reason,
                     stage=len(references.accepted),
                     stages=stages,
+                    extend=bool(references.earlier),
                     transaction=run.asked.transaction,
                     **more,
                 ),

@@ -46,8 +46,8 @@ class _Trials:
     others: list[NDArray[np.float64]] = field(default_factory=list)
     """By ordered pair of people: P(genuine) of the attempts of one as the other."""
     references: int = 0
-    one_sitting: int = 0
-    """People whose references came in one sitting."""
+    one_day: int = 0
+    """People whose references came on one day."""
 
 
 async def calibrate(worker: Worker, judge: Judge, *, target: float, apply: bool) -> AsyncGenerator[Calibration, None]:
@@ -106,7 +106,7 @@ async def _try_person(worker: Worker, judge: Judge, trials: _Trials, name: str, 
 def _signatures(judge: Judge, trials: _Trials, name: str) -> list[Analysis]:
     signatures = [reference.analysis for reference in judge.references_of(name, extend=True).earlier]
     trials.references += len(signatures)
-    trials.one_sitting += judge.sittings(name) < 2
+    trials.one_day += judge.days(name) < 2
     return signatures
 
 
@@ -166,7 +166,7 @@ def _notes(judge: Judge, trials: _Trials, *, people: int, target: float, thresho
     notes.append(_skilled(judge.verifier.metrics))
     notes.append(
         "a person's own attempts are their references, each against a template of the others: on other days people "
-        f"err more often ({trials.one_sitting} of {people} gave theirs in one sitting)"
+        f"err more often ({trials.one_day} of {people} gave theirs on one day)"
     )
     return tuple(notes)
 

@@ -315,16 +315,17 @@ class Judge:
             RequestError: `unknown_user`.
         """
         person = self._need_roster().find(user)
-        enough = self.sittings(user) > 1 or person.references >= MOST_REFERENCES
+        enough = self.days(user) > 1 or person.references >= MOST_REFERENCES
         return person.quality, None if enough else second_sitting(self.verifier.metrics)
 
-    def sittings(self, user: str) -> int:
-        """Count the enrolments in which a person gave references.
+    def days(self, user: str) -> int:
+        """Count the days (of UTC) on which a person gave references.
 
         Raises:
             RequestError: `unknown_user`.
         """
-        return sum(sitting.origin == "enrolled" for sitting in self._need_roster().find(user).sittings)
+        given = self._need_roster().find(user).sittings
+        return len({sitting.time.partition("T")[0] for sitting in given if sitting.origin == "enrolled"})
 
     def adapt(self, decision: Decision, trace: Trace) -> None:
         """Let a signature that was accepted become a reference, where [adapt] allows it; see `Roster.adapt`.

@@ -290,7 +290,8 @@ def _without_edges(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     near = edge.copy()
     near[1:] |= edge[:-1]
     near[:-1] |= edge[1:]
-    return mask & ~near[None, :]
+    kept: NDArray[np.bool_] = mask & ~near[None, :]
+    return kept
 
 
 def _stems(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -45,8 +45,9 @@ def clopper_pearson(errors: int, trials: int) -> tuple[float, float]:
     Raises:
         ValueError: unless 0 <= errors <= trials and there is a trial.
     """
+    _require(errors, trials)
     tail = (1.0 - CONFIDENCE) / 2
-    low = 0.0 if errors == 0 else _quantile(errors, trials - errors + 1, tail, trials=trials)
+    low = 0.0 if errors == 0 else _quantile(errors, trials - errors + 1, tail)
     return low, _upper(errors, trials, tail)
 
 
@@ -56,6 +57,7 @@ def upper_limit(errors: int, trials: int) -> float:
     Raises:
         ValueError: unless 0 <= errors <= trials and there is a trial.
     """
+    _require(errors, trials)
     return _upper(errors, trials, 1.0 - CONFIDENCE)
 
 
@@ -134,15 +136,16 @@ def _most(n: int, target: float) -> int:
 
 
 def _upper(errors: int, trials: int, tail: float) -> float:
+    return 1.0 if errors == trials else _quantile(errors + 1, trials - errors, 1.0 - tail)
+
+
+def _require(errors: int, trials: int) -> None:
     if not 0 <= errors <= trials or trials < 1:
         raise ValueError(f"{errors} errors in {trials} trials")
-    return 1.0 if errors == trials else _quantile(errors + 1, trials - errors, 1.0 - tail, trials=trials)
 
 
-def _quantile(a: int, b: int, share: float, *, trials: int) -> float:
-    """Return the quantile of the Beta distribution with parameters a and b, by bisection."""
-    if a < 1 or b < 1 or trials < 1:
-        raise ValueError(f"there is no Beta distribution of {a} and {b}")
+def _quantile(a: int, b: int, share: float) -> float:
+    """Return the quantile of the Beta distribution with parameters a and b, both 1 at least, by bisection."""
     low, high = 0.0, 1.0
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 TURN: Final = 0.2
 """A movement back by less than this is a tremor, not a turning point [RMS radius of the signature]."""
+DOT: Final = 1e-6
+"""A signature no larger than this is a dot, whatever rounding makes of it [unit of the pen]."""
 PER_STROKE: Final = 2.0
 """What a stroke beyond the first counts as, in turning points: where it begins is one to the side and one in height."""
 HALF: Final = 16.0
@@ -69,7 +71,7 @@ def complexity(trace: Trace) -> float:
     """
     ink = clean(trace)
     radius = math.hypot(float(ink.x.std()), float(ink.y.std()))
-    if radius <= 0:
+    if radius <= DOT:
         return 0.0
     turns = sum(_turning_points(axis[stroke], TURN * radius) for stroke in ink.strokes() for axis in (ink.x, ink.y))
     strokes = sum(1 for _ in ink.strokes())

@@ -1,18 +1,20 @@
 """Reasons: what about a signature disagreed with the references, and by how much, for people and never for P(genuine).
 
-An aspect's disagreement is the root mean square of the z-scores of its features (see `calibrate.z_scores`). How much
-of it is usual, and how much is rare, differs from aspect to aspect: many features of a shape never go astray together,
-while all of a speed do. The excess is the same scale for all: 1 where one genuine signature in twenty goes beyond,
-1 / e = 0.37 where every other does, and a power of the disagreement between and beyond. The greatest comes first.
+An aspect's disagreement is the root mean square of the z-scores of its features (see `calibrate.z_scores`); that of the
+speed is their mean, since a hand that is faster moves all of them, each in the direction that is known. How much of it
+is usual, and how much is rare, differs from aspect to aspect: many features of a shape never go astray together. The
+excess is the same scale for all: 1 where one genuine signature in twenty goes beyond, 1 / e = 0.37 where every other
+does, and a power of the disagreement between and beyond. The greatest comes first.
 
-Tempo, pauses and duration depend on each other, so each feature belongs to one aspect by what moves it alone:
+Tempo, pauses and duration depend on each other, so a feature belongs to an aspect by what moves it:
 
 * **speed** is how fast the pen moves for the size of what it draws. Everything done slower is speed, and speed alone.
 * **rhythm** is when things happen: how much of the time goes into pauses, and how the strokes share the rest.
   Everything done slower leaves these shares as they are.
 * **shape**, **pressure** and **size** are what their features say; **tilt** is where the pen leans.
 
-Features that more than one change moves (the duration; the share of rows that go to the right) belong to none.
+Features that other changes move as well (the duration; the share of rows that go to the right) belong to none. How
+fast the pressure changes belongs to two: to the pressure, and, as one of many, to the speed.
 """
 
 from __future__ import annotations
@@ -31,10 +33,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_SPEED: Final = (
-    *("log_mean_speed", "log_mean_acceleration", "log_max_acceleration", "log_mean_jerk"),
-    *("log_contact", "log_beat"),
-)
+FASTER: Final[Mapping[str, float]] = {
+    "log_mean_speed": 1.0,
+    "log_mean_acceleration": 1.0,
+    "log_max_acceleration": 1.0,
+    "log_mean_jerk": 1.0,
+    "log_beat": 1.0,
+    "log_pressure_change": 1.0,
+    "log_contact": -1.0,
+}
+"""The features of the speed, and in which direction a faster hand moves them."""
 _RHYTHM: Final = ("pen_up_share", "longest_pause", "log_mean_pause", "longest_stroke", "half_way")
 
 
@@ -56,7 +64,7 @@ def _of_group(group: str) -> tuple[str, ...]:
 
 ASPECTS: Final[Mapping[Reason, tuple[str, ...]]] = {
     Reason.SHAPE: _of_group("shape"),
-    Reason.SPEED: _SPEED,
+    Reason.SPEED: tuple(FASTER),
     Reason.PRESSURE: _of_group("pressure"),
     Reason.RHYTHM: _RHYTHM,
     Reason.SIZE: _of_group("size"),
@@ -77,10 +85,11 @@ DECIMALS: Final = 2
 
 _NAMES = [feature.name for feature in FEATURES]
 _PLACES: Final = {aspect: np.array([_NAMES.index(name) for name in names]) for aspect, names in ASPECTS.items()}
+_DIRECTION: Final = np.array(list(FASTER.values()))
 
 
 def disagreements(z: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """Return the root mean square of the z-scores of each aspect.
+    """Return how far each aspect is from the references, in standard deviations.
 
     Args:
         z: Of the global features, float64 [..., len(FEATURES)].
@@ -88,7 +97,9 @@ def disagreements(z: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     Returns:
         By aspect: float64 [...].
     """
-    return {aspect.value: np.sqrt((z[..., places] ** 2).mean(axis=-1)) for aspect, places in _PLACES.items()}
+    found = {aspect.value: np.sqrt((z[..., places] ** 2).mean(axis=-1)) for aspect, places in _PLACES.items()}
+    found[Reason.SPEED.value] = np.abs((z[..., _PLACES[Reason.SPEED]] * _DIRECTION).mean(axis=-1))
+    return found
 
 
 def tilt_disagreement(tilt: NDArray[np.float64], references: NDArray[np.float64]) -> float:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import argparse
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from penlatch.errors import PenlatchError
 from training.datasets import DataMissingError, DatasetError
+from training.evaluation.attempts import as_table
 from training.evaluation.degrade import DEGRADATIONS
 from training.evaluation.matrix import run_matrix
 from training.evaluation.options import DATASETS, PROTOCOLS, REFERENCES, Options
@@ -25,6 +26,8 @@ from training.evaluation.verification import Run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+CHECKOUT: Final = Path(__file__).resolve().parents[3]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -42,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(found, Run):
             print(as_text(found.report))
             _write(options.json, to_json(found.report))
+            _write(options.scores, as_table(found.trials).encode())
             if options.report:
                 _draw(found, options.report)
     except (DataMissingError, DatasetError, ModelsMissingError, ProtocolError, PenlatchError) as error:
@@ -91,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         help="DET and ROC curves, histograms, the per-user table and the worst cases: pictures of real signatures, "
         "which are for your eyes only",
     )
+    out.add_argument("--scores", type=Path, metavar="FILE", help="every attempt with its scores, tab-separated")
     out.add_argument("--seed", type=int, default=0, help="of draws and of the bootstrap (default: 0)")
     return parser
 
@@ -103,8 +108,10 @@ def _options(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Opti
         parser.error("--models says who judges, and so does --unseen-database: one of them")
     if given.degrade_queries and not given.degrade:
         parser.error("--degrade-queries wants --degrade as well")
-    if given.matrix and (given.report or given.unseen_database or given.scorer):
+    if given.matrix and (given.report or given.scores or given.unseen_database or given.scorer):
         parser.error("--matrix takes --refs, --data, --models, --seed, --degrade and --json alone")
+    if given.report and given.report.resolve().is_relative_to(CHECKOUT):
+        parser.error("--report draws real signatures: name a folder outside of the checkout")
     if given.report and importlib.util.find_spec("matplotlib") is None:
         parser.error("--report draws with matplotlib, which is not installed: pip install 'penlatch[evaluate]'")
     return Options(
@@ -115,6 +122,7 @@ def _options(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Opti
         scorers=scorers,
         json=given.json,
         report=given.report,
+        scores=given.scores,
         models=given.models,
         unseen_database=given.unseen_database,
         degrade=given.degrade,

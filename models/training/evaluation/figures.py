@@ -98,6 +98,11 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.draws)
 
+    @property
+    def most_draws(self) -> int:
+        """How often the people were enrolled, at most."""
+        return max(map(len, self.draws.values()), default=1)
+
     def pooled(self, people: NDArray[np.intp] | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the scores of all people, or of those of the given numbers, each as often as it is named."""
         chosen = range(len(self)) if people is None else people.tolist()
@@ -130,18 +135,27 @@ def against(pairs: Pairs, *, threshold: float | None, seed: int) -> Against | No
         ),
         fnmr_at_fmr={f"{100 * limit:g}": percent(fnmr_at_fmr(genuine, forged, limit)) for limit in FMR_LIMITS},
         auc=round(auc(genuine, forged), 6),
-        at_threshold=None if threshold is None else at_threshold(genuine, forged, threshold),
+        at_threshold=None if threshold is None else at_threshold(genuine, forged, threshold, draws=pairs.most_draws),
     )
 
 
-def at_threshold(genuine: NDArray[np.float64], forged: NDArray[np.float64], threshold: float) -> AtThreshold:
-    """Count errors at a threshold that was fixed before."""
+def at_threshold(
+    genuine: NDArray[np.float64], forged: NDArray[np.float64], threshold: float, *, draws: int = 1
+) -> AtThreshold:
+    """Count errors at a threshold that was fixed before.
+
+    Args:
+        genuine: Scores.
+        forged: Scores.
+        threshold: A score at or above it is a match.
+        draws: How often each attempt was made, against other references: that is no new evidence.
+    """
     found = rates(genuine, forged, threshold)
     right = (1 - found.fnmr) * len(genuine) + (1 - found.fmr) * len(forged)
     return AtThreshold(
         threshold=round(threshold, 6),
         far=percent(found.fmr),
-        far_bound=percent(found.fmr or zero_errors_bound(len(forged))),
+        far_bound=percent(found.fmr or zero_errors_bound(len(forged) // draws)),
         frr=percent(found.fnmr),
         aer=percent((found.fmr + found.fnmr) / 2),
         accuracy=percent(right / (len(genuine) + len(forged))),

@@ -40,6 +40,8 @@ class Options:
     json: Path | None = None
     report: Path | None = None
     """Folder for curves, histograms and pictures."""
+    scores: Path | None = None
+    """File for every attempt."""
     models: Path | None = None
     """One model folder for everybody; None to choose those that have not met whom they judge."""
     unseen_database: bool = False

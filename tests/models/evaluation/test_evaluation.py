@@ -280,7 +280,8 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str, usage: bool = Fal
 
 def test_the_command_prints_and_writes(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     written = tmp_path / "new" / "figures.json"
-    main(["--dataset", "index", "--data", str(table), "--refs", "3", "--protocol", "sittings", "--json", str(written)])
+    own = ["--dataset", "index", "--data", str(table), "--refs", "3"]
+    main([*own, "--protocol", "sittings", "--json", str(written), "--scores", str(written.with_suffix(".tsv"))])
     shown = capsys.readouterr().out
     found = msgspec.json.decode(written.read_bytes(), type=Report)
     assert found.protocol.name == "sittings"
@@ -288,6 +289,9 @@ def test_the_command_prints_and_writes(table: Path, tmp_path: Path, capsys: pyte
     assert "skilled forgeries: 8 genuine against 8, 4 people" in shown
     assert "FTE 0.00 %" in shown
     assert found.command in shown
+    head, *attempts = written.with_suffix(".tsv").read_text(encoding="utf-8").splitlines()
+    assert head.split("\t") == ["user", "draw", "kind", "signature", "models", "fused", "dtw"]
+    assert len(attempts) == PEOPLE * (GENUINE - REFERENCES + SKILLED + PEOPLE - 1)
 
 
 @pytest.mark.parametrize(
@@ -300,6 +304,7 @@ def test_the_command_prints_and_writes(table: Path, tmp_path: Path, capsys: pyte
         (["--degrade-queries"], "wants --degrade"),
         (["--models", "m", "--unseen-database"], "one of them"),
         (["--matrix", "--report", "r"], "--matrix takes"),
+        (["--report", str(ROOT / "docs")], "outside of the checkout"),
     ],
 )
 def test_wrong_usage_exits_with_2(arguments: list[str], problem: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,6 +79,8 @@ def test_no_false_match_is_no_proof_that_there_is_none() -> None:
     found = at_threshold(np.array([0.9]), np.full(1500, 0.1), 0.5)
     assert found.far == 0
     assert found.far_bound == 0.2, "3 / 1500"
+    repeated = at_threshold(np.array([0.9]), np.full(1500, 0.1), 0.5, draws=10)
+    assert repeated.far_bound == 2.0, "150 forgeries, each compared ten times"
 
 
 def test_a_scorer_without_a_threshold_has_no_errors_at_one() -> None:

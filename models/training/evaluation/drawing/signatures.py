@@ -57,8 +57,9 @@ class Panel:
 def pair(left: Panel, right: Panel) -> Callable[[Figure], None]:
     """Return what draws two signatures side by side."""
     inks = [clean(panel.trace) for panel in (left, right)]
-    speeds = [np.hypot(ink.slope(ink.x), ink.slope(ink.y)) for ink in inks]
-    unit = "mm/s" if left.trace.pen.unit == "mm" else "tablet units/s"
+    # Tablet units are small: a hundred of them, or a few, to the millimetre.
+    unit, scale = ("mm/s", 1.0) if left.trace.pen.unit == "mm" else ("1000 tablet units/s", 1000.0)
+    speeds = [np.hypot(ink.slope(ink.x), ink.slope(ink.y)) / scale for ink in inks]
     colours = Normalize(0.0, float(np.quantile(np.concatenate(speeds), _FAST)) or 1.0, clip=True)
     spans = np.array([[np.ptp(ink.x), np.ptp(ink.y)] for ink in inks]).max(axis=0)
     spans = spans + 2 * _MARGIN * max(spans.max(), 1e-9)

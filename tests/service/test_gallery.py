@@ -122,6 +122,13 @@ def test_references_of_the_pen_replace_pictures(judge: Judge) -> None:
     assert refused.value.code == "already_enrolled"
 
 
+def test_there_is_nothing_to_continue_before_the_first_references(judge: Judge) -> None:
+    judge.add_picture("ada", picture(ADA))
+    with pytest.raises(RequestError) as refused:
+        judge.references_of("ada", extend=True)
+    assert refused.value.code == "bad_request"
+
+
 def test_a_match_by_picture_makes_no_reference(judge: Judge) -> None:
     judge.add_picture("ada", picture(ADA))
     trace = traces(ADA, 1, seed=3)[0]

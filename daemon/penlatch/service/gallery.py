@@ -77,7 +77,7 @@ class Gallery:
             raise RequestError(code="bad_request", problem=f"this picture is unlike those that {name} has")
         count = self._store.add_picture(name, raster, time=time)
         self._features[name] = [*before, features]
-        log.info("%s has %d pictures now", name, count)
+        log.info("pictures of %s: %d", name, count)
         return count
 
     def judge(self, name: str, trace: Trace, *, threshold: float) -> Judgement:

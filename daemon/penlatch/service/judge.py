@@ -283,6 +283,9 @@ class Judge:
         min_complexity = self._config.enroll.min_complexity
         if extend:
             earlier = tuple(self._need_roster().references(user))
+            if not earlier:
+                problem = f"{user} is known by pictures and gave no references yet: enrol without --continue"
+                raise RequestError(code="bad_request", problem=problem)
             return References(earlier=earlier, min_complexity=min_complexity)
         if any(known.name == user and known.references for known in self.users()):
             problem = f"{user} is enrolled already; --continue adds references, or delete first to begin anew"

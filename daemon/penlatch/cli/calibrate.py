@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -49,13 +50,14 @@ def _lines(found: SiteCalibration) -> Iterator[str]:
 
 
 def _follow(steps: Iterator[Calibration], *, as_json: bool) -> SiteCalibration:
+    watched = not as_json and sys.stderr.isatty()
     for step in steps:
         if as_json:
             click.echo(msgspec.json.encode(step).decode())
-        elif not step.done:
+        elif watched and not step.done:
             click.echo(f"\r{100 * step.progress:3.0f} %", err=True, nl=False)
         if step.result is not None:
-            if not as_json:
+            if watched:
                 click.echo("\r     \r", err=True, nl=False)
             return step.result
     raise RequestError(code="unavailable", problem="the daemon stopped before there was a result")

@@ -89,7 +89,7 @@ def consistency(template: Template, population: Population) -> float:
     own = [
         math.log(_off_diagonal(between).mean() + FLOOR[scorer]) - population.spread[scorer].mean
         for scorer, between in template.between.items()
-        if scorer in population.spread
+        if scorer in population.spread and scorer in FLOOR
     ]
     return 1.0 / (1.0 + math.exp(2.0 * sum(own) / len(own)))
 

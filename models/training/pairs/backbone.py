@@ -41,9 +41,9 @@ _UPRIGHT: Final = 0.4
 SCALE: Final = 16.0
 """Sharpness of the softmax over cosines."""
 DROPOUT: Final = 0.2
-_SHIFT: Final = 0.03
+_SHIFT: Final = 0.04
 """Deviation of the shift in training [sides of the raster]."""
-_STRETCH: Final = 0.08
+_STRETCH: Final = 0.11
 """Deviation of the logarithm of the scale of either axis in training."""
 _HIDDEN: Final = (16, 32)
 """Height and width of the largest patch that is hidden from the network in training [pixels]."""

@@ -55,9 +55,9 @@ VARIATIONS: Final = 5
 INVENTED_WRITERS: Final = 500
 INVENTED_SIGNATURES: Final = 6
 """Of each of them."""
-EPOCHS: Final = 22
+EPOCHS: Final = 30
 """Of pre-training without the fold that calibrates."""
-MORE_EPOCHS: Final = 10
+MORE_EPOCHS: Final = 14
 """Of going on with all development writers."""
 MORE_RATE: Final = 1e-3
 """The learning rate, at its highest, of going on."""

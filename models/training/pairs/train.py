@@ -8,7 +8,7 @@
 4. Measures the three hypotheses on the writers of fold 0, whom none of the above has met.
 
 It needs TensorFlow 2.15 (Keras 2) and Pillow. What was rendered and trained is kept in the work folder: started again,
-it goes on where it was. The same machine gives the same files, byte for byte.
+it goes on where it was. Seeds are fixed and operations deterministic.
 """
 
 from __future__ import annotations

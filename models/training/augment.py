@@ -1,4 +1,4 @@
-"""Variations of one signature: as its writer might have written it another day (`vary`), or as a forger might (`forge`)."""
+"""Variations of one signature: as its writer might have written it another day, or as a forger might have."""
 
 from __future__ import annotations
 
@@ -57,8 +57,10 @@ def forge(ink: Ink, rng: np.random.Generator) -> Ink:
     rows = _pace(len(ink), rng, slower=slower, local=_FORGED_LOCAL_PACE, knot=_FORGED_KNOT_ROWS)
     x, y = _distort(_at(ink.x, rows), _at(ink.y, rows), rng)
     n, radius = len(rows), float(np.hypot(ink.x.std(), ink.y.std()))
-    for line in (x, y):
-        line += _wander(n, _DRIFT * radius, _DRIFT_ROWS, rng) + _wander(n, _TREMOR * radius, _TREMOR_ROWS, rng)
+    x, y = (
+        line + _wander(n, _DRIFT * radius, _DRIFT_ROWS, rng) + _wander(n, _TREMOR * radius, _TREMOR_ROWS, rng)
+        for line in (x, y)
+    )
     p = _at(ink.p, rows) * np.exp(rng.normal(0, 1.5 * _PRESSURE_GAIN))
     if np.ptp(ink.p) > 0:
         p = p + _wander(n, _FORGED_PRESSURE, _FORGED_PRESSURE_ROWS, rng)

@@ -2,8 +2,8 @@
 
     python -m training.build --out build/models [--only FOLDER …] [--data PATH] [--work build/train] [--jobs N]
 
-Whatever lies in the working folder already is not made again, so that it can be stopped at any time and started again. Needs TensorFlow 2.15
-(Keras 2), JAX and scikit-learn; see `scripts/train`.
+Whatever lies in the working folder already is not made again, so that it can be stopped at any time and started again.
+Needs TensorFlow 2.15 (Keras 2), JAX and scikit-learn; see `scripts/train`.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Workshop:
 
 
 def _python(module: str, *arguments: str, work: Path, data: Path | None) -> None:
-    """Run a module in a process of its own: JAX and TensorFlow each want all of one. One thread, for the same numbers."""
+    """Run a module in a process of its own, which JAX and TensorFlow each want; one thread, for the same numbers."""
     options = ["--work", str(work), *(["--data", str(data)] if data else [])]
     one = {
         "OPENBLAS_NUM_THREADS": "1",

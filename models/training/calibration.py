@@ -119,7 +119,7 @@ def skill_terms(scorers: Sequence[str]) -> tuple[str, ...]:
 
 
 def hand_terms(scorers: Sequence[str]) -> tuple[str, ...]:
-    """Return what tells one hand from another: few, and raw, since with one reference there is nothing else to go by."""
+    """Return what tells one hand from another: few, and raw; with one reference there is nothing else to go by."""
     return tuple(f"{scorer}_{what}" for scorer in scorers for what in ("mean", "least", "raw"))
 
 

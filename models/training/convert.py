@@ -54,8 +54,8 @@ def keras(parameters: Parameters, *, length: int) -> tf.keras.Model:
         length: rows of a sequence.
 
     Returns:
-        A model from `sequence` [length, channels] and `features` [features] to `frames` [length / STRIDE, FRAME] and `embedding`
-        [EMBEDDING].
+        A model from `sequence` [length, channels] and `features` [features] to `frames` [length / STRIDE, FRAME] and to
+        `embedding` [EMBEDDING].
     """
     p = parameters
     sequence = tf.keras.Input((length, len(p["scaling.sequence_mean"])), name="sequence")

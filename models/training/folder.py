@@ -1,4 +1,4 @@
-"""Folders: a network and a calibration as one model folder that a terminal can load: `manifest.json` and what it names."""
+"""Folders: a network and a calibration as a model folder that a terminal can load: the manifest and what it names."""
 
 from __future__ import annotations
 

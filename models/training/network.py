@@ -5,7 +5,8 @@ Where penlatch departs from it, and why:
 
 - The paper trains one classifier per user on that user's forgeries. A door has no forgeries of its owner, so one
   network serves everybody, people it has never met included.
-- Besides the pooled embedding it gives a few dozen frames, which are compared by time warping (after Jiang et al., DsDTW, 2022).
+- Besides the pooled embedding it gives a few dozen frames, which are compared by time warping (after Jiang et al.,
+  DsDTW, 2022).
 
 Pure functions over a dictionary of arrays: many networks can be trained side by side (`jax.vmap`), on any processor.
 Only what TensorFlow Lite fuses is used: no mask, no dropout inside the LSTM, a fixed length. `training.convert` builds
@@ -152,7 +153,7 @@ def _dense(p: Parameters, name: str, x: Array) -> Array:
 
 
 def _convolve(p: Parameters, name: str, shape: Convolution, x: Array) -> Array:
-    """One matrix product per tap: for kernels this small it is faster than a convolution, and it batches over models."""
+    """One matrix product over all taps: faster than a convolution so small, and it batches over models."""
     rows = x.shape[1]
     x = jnp.pad(x, ((0, 0), shape.padding(rows), (0, 0)))
     out = -(-rows // shape.stride)

@@ -1,11 +1,13 @@
 """The objective: what the network is asked for, on one batch of writers.
 
-1. Alignment, episodic: every signature of a writer is a query against the writer's other genuine ones, as at a door. Its warping distances,
-   measured by the references' own, must tell genuine from forged at **one threshold for everybody**.
-2. Alignment, triplets: a reference is nearer to genuine signatures than to forgeries, by a margin (DsDTW's loss, on logarithms: no scale).
+1. Alignment, episodic: every signature of a writer is a query against the writer's other genuine ones, as at a door.
+   Its warping distances, measured by the references' own, must tell genuine from forged at **one threshold for
+   everybody**.
+2. Alignment, triplets: a reference is nearer to genuine signatures than to forgeries, by a margin (DsDTW's loss, on
+   logarithms: no scale).
 3. The same two for the angle between embeddings.
-4. Both tasks of the BiLSTM-SE dual-task paper on the embedding: cross-entropy over writers, each once genuine and once forged (equation 11), and
-   center loss (12), with its weights alpha and beta (15).
+4. Both tasks of the BiLSTM-SE dual-task paper on the embedding: cross-entropy over writers, each once genuine and once
+   forged (equation 11), and center loss (12), with its weights alpha and beta (15).
 """
 
 from __future__ import annotations
@@ -20,7 +22,10 @@ from training.network import EMBEDDING, apply
 from training.softdtw import soft_dtw, squared_distances
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jax import Array
+    from numpy.typing import NDArray
 
     from training.network import Parameters
 
@@ -66,8 +71,8 @@ class Batch(NamedTuple):
     """int32 [writers]: which writer, as the table of classes counts."""
 
 
-def heads(writers: int, seed: int) -> dict[str, np.ndarray]:
-    """Draw what only training has: directions and centers of the classes, and the threshold of every kind of episode."""
+def heads(writers: int, seed: int) -> dict[str, NDArray[np.float32]]:
+    """Draw what only training has: directions and centers of classes, and the threshold of each kind of episode."""
     rng = np.random.default_rng((seed, 1))
     return {
         "heads.directions": rng.normal(0, EMBEDDING**-0.5, (2 * writers, EMBEDDING)).astype(np.float32),
@@ -116,7 +121,8 @@ class _Distances(NamedTuple):
     """[writers, GENUINE, STRANGERS]: to signatures of the next writers of the batch."""
 
     @classmethod
-    def of(cls, what: Array, distance: object) -> _Distances:
+    def of(cls, what: Array, distance: Callable[[Array, Array], Array]) -> _Distances:
+        """Compare what each signature became, [writers, GENUINE + FORGED, ...]; `distance` compares many with many."""
         own, forged = what[:, :GENUINE], what[:, GENUINE:]
         others = jnp.stack([jnp.roll(own[:, k], -1 - k, axis=0) for k in range(STRANGERS)], axis=1)
         groups = [(own[:, _PAIRS[:, 0]], own[:, _PAIRS[:, 1]])]
@@ -125,7 +131,7 @@ class _Distances(NamedTuple):
             left, right = jnp.broadcast_to(own[:, :, None], wide), jnp.broadcast_to(against[:, None], wide)
             groups.append(tuple(side.reshape(own.shape[0], -1, *own.shape[2:]) for side in (left, right)))
         left, right = (jnp.concatenate([group[side] for group in groups], axis=1) for side in (0, 1))
-        found = distance(left.reshape(-1, *left.shape[2:]), right.reshape(-1, *right.shape[2:]))  # type: ignore[operator]
+        found = distance(left.reshape(-1, *left.shape[2:]), right.reshape(-1, *right.shape[2:]))
         within, forged_, strangers = jnp.split(
             found.reshape(own.shape[0], -1), [len(_PAIRS), len(_PAIRS) + GENUINE * FORGED], axis=1
         )

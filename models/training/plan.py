@@ -1,8 +1,8 @@
 """The plan: which networks and which model folders are made, and whom each of them may meet.
 
-A folder holds a network and a calibration. A calibration is fitted to what a network says of people it has *not* met, as at a door; so
-each folder's calibration is fitted to evidence by other networks, of the same make, which have met neither these people nor
-anybody whom the folder itself must not meet:
+A folder holds a network and a calibration. A calibration is fitted to what a network says of people it has *not* met,
+as at a door; so each folder's calibration is fitted to evidence by other networks, of the same make, which have met
+neither these people nor anybody whom the folder itself must not meet:
 
 | folder | its network meets | evidence of the people of fold j is by a network that meets |
 |---|---|---|

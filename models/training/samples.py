@@ -1,7 +1,7 @@
 """Samples: the pool that the network is trained from: every signature as network inputs, in several versions.
 
-Version 0 of a signature is itself, the others are variations. Genuine signatures have synthetic forgeries besides. Each has a seed of
-its own, so that the number of processes changes nothing.
+Version 0 of a signature is itself, the others are variations. Genuine signatures have synthetic forgeries besides. Each
+has a seed of its own, so that the number of processes changes nothing.
 """
 
 from __future__ import annotations

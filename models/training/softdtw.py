@@ -1,8 +1,8 @@
-"""Soft dynamic time warping (Cuturi and Blondel, 2017), differentiable and batched: what learned alignment is trained with.
+"""Soft dynamic time warping (Cuturi and Blondel, 2017), differentiable and batched: learned alignment trains with it.
 
 The minimum over the three predecessors of a cell is replaced by ``-gamma log sum exp(-. / gamma)``; with gamma -> 0
-it becomes the warping that the terminal computes (`penlatch.verify.dtw`). Cells of one antidiagonal do not depend on each other, so a
-whole antidiagonal of every pair is one vector operation.
+it becomes the warping that the terminal computes (`penlatch.verify.warping`), without its band. Cells of one
+antidiagonal do not depend on each other, so a whole antidiagonal of every pair is one vector operation.
 """
 
 from __future__ import annotations

@@ -2,14 +2,16 @@
 
     python -m training.train NETWORK [--work build/train] [--data PATH]
 
-Any number of networks that differ in who is left out, in their seed or in the weights of their objective are trained side by side
-(`jax.vmap`), which is what a GPU wants; on a CPU, one in a process is as fast. It can be stopped and started again: every `CHUNK` steps the
-state is written down. The same kind of processor gives the same numbers; another one rounds differently.
+Any number of networks that differ in who is left out, in their seed or in the weights of their objective are trained
+side by side (`jax.vmap`), which is what a GPU wants; on a CPU, one in a process is as fast. It can be stopped and
+started again: every `CHUNK` steps the state is written down. The same kind of processor gives the same numbers;
+another one rounds differently.
 """
 
 from __future__ import annotations
 
 import argparse
+import operator
 import pickle
 import time
 from dataclasses import dataclass, field
@@ -30,7 +32,7 @@ from training.samples import CHANNELS, NETWORK_FEATURES, Pool, pool, signatures
 from training.style import Style, restyle
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from jax import Array
     from numpy.typing import NDArray
@@ -102,7 +104,7 @@ def train(
     begun = time.monotonic()
     while done < steps:
         count = min(CHUNK, steps - done)
-        part = jax.tree.map(lambda table: jnp.asarray(table[done : done + count]), stacked)
+        part = jax.tree.map(operator.itemgetter(slice(done, done + count)), stacked)
         state, told = _chunks(state, settings, keys, part, data, done, steps)
         done += count
         if checkpoint:

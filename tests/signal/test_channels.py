@@ -17,6 +17,8 @@ from support.drawings import draw, scrawl
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+PLACES_DEVIATE = np.linspace(0.0, 1.0, 101).std()
+"""Standard deviation of the rows of `diagonal` along its line [its length]."""
 DOT = Trace(t=np.zeros(1), x=np.zeros(1), y=np.zeros(1), p=np.ones(1), down=np.ones(1, dtype=np.bool_))
 
 
@@ -56,6 +58,8 @@ def test_the_paper_s_channels_are_position_in_the_unit_square_and_pressure() -> 
         ("turn", 0.0),
         ("acceleration", 0.0),
         ("pause", 0.0),
+        # 50 mm in 1 s, of which a tenth more; the places along it, uniform over 50 mm, deviate by 50 / sqrt(12).
+        ("pace", np.log(1.1 / PLACES_DEVIATE + 0.01)),
     ],
 )
 def test_a_straight_line_drawn_evenly(name: str, value: float) -> None:
@@ -89,9 +93,24 @@ def test_time_includes_pen_ups() -> None:
     np.testing.assert_allclose(column(trace, "time", 42), np.r_[0:0.2:21j, 0.8:1.0:21j], atol=1e-6)
 
 
-@pytest.mark.parametrize("name", sorted(CHANNELS.keys() - {"dp", "turn", "acceleration", "pause"}))
+@pytest.mark.parametrize("name", sorted(CHANNELS.keys() - {"dp", "turn", "acceleration", "pause", "pace"}))
 def test_the_hand_s_pace_leaves_the_channels_of_an_even_line_alone(name: str) -> None:
     np.testing.assert_allclose(column(diagonal(speed=0.5), name), column(diagonal(), name), atol=1e-6)
+
+
+def test_the_hand_s_pace_is_a_channel_of_its_own() -> None:
+    usual, slow = np.exp(column(diagonal(), "pace")), np.exp(column(diagonal(speed=0.5), "pace"))
+    np.testing.assert_allclose(slow - 0.01, (usual - 0.01) / 2, rtol=0.01)
+
+
+def test_pace_is_measured_in_the_drawing_s_own_size() -> None:
+    trace = scrawl(4)
+    larger = Trace(t=trace.t, x=3 * trace.x + 70, y=3 * trace.y - 5, p=trace.p, down=trace.down)
+    np.testing.assert_allclose(column(larger, "pace", 60), column(trace, "pace", 60), atol=1e-5)
+
+
+def test_a_pen_at_rest_is_slower_than_anybody_writes() -> None:
+    np.testing.assert_allclose(column(DOT, "pace"), np.log(0.1 + 0.01), rtol=1e-6)
 
 
 @settings(deadline=None)

@@ -245,7 +245,7 @@ def terms(evidence: Evidence, population: Population) -> dict[str, NDArray[np.fl
     the references, each less what the user's own spread lets expect; `<scorer>_spread`, that spread itself, and
     `<scorer>_raw`, the logarithm of the mean distance as it stands.
     Of the global features: `z_<feature>`, absolute z-scores; `z_mean`, `z_rms`, `z_top` over all of them,
-    `z_<group>`, their mean over a group, and `s_<feature>`, signed z-scores of those that forgers move in one direction.
+    `z_<group>`, their mean over a group, and `s_<feature>`, signed z-scores of `SIGNED`.
     `own` is how much the references' own features vary, against the population's; `references` is their number.
 
     Returns:

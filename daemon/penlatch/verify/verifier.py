@@ -38,7 +38,7 @@ DISTANCES: Final[Mapping[str, Distances]] = {
     "fusion": fusion.distances,
     "dtw": dtw.distances,
 }
-"""The scorers. Which of them run at a door is what its calibration says; the others are there to be measured against."""
+"""The scorers. Which of them run at a door is what its calibration says; the others are to be measured against."""
 
 MIN_REFERENCES: Final = 1
 MAX_REFERENCES: Final = 12

@@ -35,7 +35,7 @@ MAY_KNOW: dict[str, set[str]] = {
     # the daemon, which wires them
     "service": LEAVES | {"capture", "signal", "verify", "store", "report", "control"},
     # on top
-    "cli": LEAVES | {"capture", "verify", "store", "report", "control", "service"},
+    "cli": LEAVES | {"capture", "signal", "verify", "store", "report", "control", "service"},
     "__main__": {"cli"},
     "__init__": set(),
 }
@@ -45,6 +45,9 @@ RUNTIMES = {"tflite_runtime", "ai_edge_litert"}
 """The inference runtime under its two names, which only `verify/runtime.py` may import, by name."""
 
 NOT_AT_RUN_TIME = {"scipy", "tensorflow", "keras", "sklearn", "matplotlib", "PIL", "training", "pytest", "amqtt"}
+
+OPTIONAL = {("cli/picture.py", "PIL")}
+"""What a file imports only if it is there: an extra of the package."""
 
 IMPORT_NAMES = {
     "tflite-runtime": "tflite_runtime",
@@ -102,10 +105,17 @@ def top(found: Import) -> str:
     return found.module.partition(".")[0]
 
 
+def optional(found: Import) -> bool:
+    """Tell whether an import is one of `OPTIONAL`."""
+    return (found.path.relative_to(PACKAGE).as_posix(), top(found)) in OPTIONAL
+
+
 IMPORTS = [found for path in sorted(PACKAGE.rglob("*.py")) for found in imports_of(path)]
 OWN = [found for found in IMPORTS if top(found) == "penlatch"]
-FOREIGN = [found for found in IMPORTS if top(found) not in {"penlatch", *sys.stdlib_module_names}]
-RUNNING = [found for found in IMPORTS if part_of(found.path) not in {"sim", "sim.demo"}]
+FOREIGN = [
+    found for found in IMPORTS if top(found) not in {"penlatch", *sys.stdlib_module_names} and not optional(found)
+]
+RUNNING = [found for found in IMPORTS if part_of(found.path) not in {"sim", "sim.demo"} and not optional(found)]
 """What the daemon and its command import."""
 
 

@@ -32,6 +32,15 @@ class TraceError(PenlatchError):
         super().__init__(f"{where}this trace cannot be used: {problem}")
 
 
+class PictureError(PenlatchError):
+    """A picture of a signature cannot be used."""
+
+    def __init__(self, *, problem: str, path: Path | str | None = None) -> None:
+        self.problem = problem
+        self.path = path
+        super().__init__((f"{path}: " if path else "") + f"this picture cannot be used: {problem}")
+
+
 class PenError(PenlatchError):
     """No frames can be had from the pen: absent, ambiguous, unplugged, silent, or not a pen at all."""
 

@@ -20,6 +20,8 @@ Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
 LEAST_REFERENCES = 3
 """References that a first enrolment takes at least."""
+MOST_PICTURES = 5
+"""Scanned references of one person."""
 MOST_REFERENCES = 12
 """References that a person may have in all."""
 
@@ -233,6 +235,8 @@ class User(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When the references came, oldest first."""
     quality: Quality | None = None
     """What they are worth; None until the models of this release made the template."""
+    pictures: int = 0
+    """Scanned references; only of a person without any of a pen, who then has no template either."""
 
 
 class State(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -58,12 +58,16 @@ class Workshop:
             ]:
                 done.result()
 
+    def convert(self, wanted: Sequence[Left]) -> None:
+        """Convert the networks that are not converted yet."""
+        missing = [left.name for left in dict.fromkeys(wanted) if not self._converted(left).exists()]
+        if missing:
+            print(f"converting {len(missing)} networks", flush=True)
+            _python("training.convert", *missing, work=self._work, data=self._data)
+
     def network(self, left: Left) -> tuple[Manifest, bytes]:
-        """Return a trained network, converted."""
-        path = self._parameters(left).with_suffix(".tflite")
-        if not path.exists():
-            _python("training.convert", left.name, work=self._work, data=self._data)
-        content = path.read_bytes()
+        """Return a network that was trained and converted."""
+        content = self._converted(left).read_bytes()
         return folder.manifest(content, left, made_with(self._parameters(left))), content
 
     def people(self, left: Left) -> list[Comparisons]:
@@ -97,6 +101,9 @@ class Workshop:
     def _parameters(self, left: Left) -> Path:
         return self._work / "networks" / f"{left.name}.npz"
 
+    def _converted(self, left: Left) -> Path:
+        return self._work / "networks" / f"{left.name}.tflite"
+
 
 def _python(module: str, *arguments: str, work: Path, data: Path | None) -> None:
     """Run a module in a process of its own, which JAX and TensorFlow each want; one thread, for the same numbers."""
@@ -119,7 +126,9 @@ def main() -> None:
     options = parser.parse_args()
 
     workshop = Workshop(options.work, options.data)
-    workshop.train([left for name in options.only for left in networks(FOLDERS[name])], jobs=options.jobs)
+    wanted = [left for name in options.only for left in networks(FOLDERS[name])]
+    workshop.train(wanted, jobs=options.jobs)
+    workshop.convert(wanted)
     measured: dict[str, Any] = {}
     folds: list[tuple[Calibration, list[Comparisons]]] = []
     # The shipped folder last: it says what was measured of the others.

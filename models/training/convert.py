@@ -163,17 +163,18 @@ def _memory_limit(limit: int) -> Iterator[None]:
 
 
 def main() -> None:
-    """Convert one network of the working folder: `NAME.npz` -> `NAME.tflite`."""
+    """Convert networks of the working folder: `NAME.npz` -> `NAME.tflite`."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("network")
+    parser.add_argument("networks", nargs="+")
     parser.add_argument("--work", type=Path, default=Path("build/train"), help="working folder")
     parser.add_argument("--data", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    path = options.work / "networks" / f"{options.network}.npz"
-    content = convert(keras(read(path), length=LENGTH))
-    draft = path.with_suffix(".draft")
-    draft.write_bytes(content)
-    draft.replace(path.with_suffix(".tflite"))
+    for name in options.networks:
+        path = options.work / "networks" / f"{name}.npz"
+        content = convert(keras(read(path), length=LENGTH))
+        draft = path.with_suffix(".draft")
+        draft.write_bytes(content)
+        draft.replace(path.with_suffix(".tflite"))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import numpy as np
 
+from penlatch.verify import pair
 from penlatch.verify.artefacts import CALIBRATION, FORMAT, MANIFEST, NETWORK, Features, Manifest, Sequence
 from penlatch.verify.bilstm_se import EMBEDDING as EMBEDDING_OUTPUT
 from penlatch.verify.bilstm_se import FRAMES as FRAMES_OUTPUT
@@ -90,7 +91,11 @@ def write(
     content = msgspec.json.encode(calibration) + b"\n"
     whole = msgspec.structs.replace(
         described,
-        sha256={NETWORK: hashlib.sha256(network).hexdigest(), CALIBRATION: hashlib.sha256(content).hexdigest()},
+        sha256={
+            NETWORK: hashlib.sha256(network).hexdigest(),
+            CALIBRATION: hashlib.sha256(content).hexdigest(),
+            **{name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in pair_files(folder)},
+        },
         training_data={**described.training_data, "people": dict(people)},
         metrics=dict(metrics),
     )
@@ -98,6 +103,11 @@ def write(
     (folder / CALIBRATION).write_bytes(content)
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(whole), indent=1) + b"\n")
     return whole
+
+
+def pair_files(folder: Path) -> tuple[str, ...]:
+    """Return the files of the image pair network that `training.pairs.train` put into a folder, if it did."""
+    return tuple(name for name in (pair.NETWORK, pair.HEAD) if (folder / name).exists())
 
 
 def write_golden(folder: Path, original: list[NDArray[np.float32]], network: bytes, scorer: Any) -> None:

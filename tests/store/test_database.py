@@ -147,7 +147,8 @@ class TestSchema:
             migrations = sqlite_utils.Migrations(schema.MIGRATION_SET)
             assert [m.name for m in migrations.applied(database)] == list(schema.MIGRATIONS)
             assert set(database.table_names()) == {
-                "_sqlite_migrations", "calibrations", "decisions", "meta", "outbox", "references", "templates", "users"
+                "_sqlite_migrations", "calibrations", "decisions", "meta", "outbox", "pictures", "references",
+                "templates", "users"
             }  # fmt: skip
 
     def test_an_upgrade_keeps_everything(self, path: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,8 @@ class ScriptedVerbs:
         self.information = INFO
         self.calibration: Sequence[Calibration | RequestError] = []
         """What `calibrate` plays."""
+        self.refusal: RequestError | None = None
+        """What `enroll_picture` is refused with."""
         self.under_way: Action | None = None
         """The action that `cancel` ends."""
         self.asked: list[tuple[object, ...]] = []
@@ -72,6 +74,12 @@ class ScriptedVerbs:
     ) -> AsyncIterator[Event]:
         self.asked.append(("enroll", user, references, transaction, *(("extend",) if extend else ())))
         return self._play(Action.ENROLL)
+
+    async def enroll_picture(self, user: str, raster: bytes) -> int:
+        self.asked.append(("enroll_picture", user, raster))
+        if self.refusal:
+            raise self.refusal
+        return 1
 
     async def calibrate(self, *, target_fmr: float | None = None, apply: bool = False) -> AsyncIterator[Calibration]:
         self.asked.append(("calibrate", target_fmr, apply))

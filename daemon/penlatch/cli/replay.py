@@ -144,7 +144,7 @@ def _line(found: Replayed) -> str:
     multiple=True,
     required=True,
     type=click.Path(exists=True, path_type=Path),
-    help="A genuine signature to compare with; 3 to 12 of them.",
+    help="A genuine signature to compare with; 1 to 12 of them.",
 )
 @config_option
 @json_option

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -104,11 +105,24 @@ def identify(client: Client, transaction: str | None, *, as_json: bool) -> None:
 @click.option(
     "--continue", "extend", is_flag=True, help="Add them to the references of USER, who is enrolled, on another day."
 )
+@click.option(
+    "--image",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Take a scanned signature instead; nobody signs. Needs penlatch[image].",
+)
 @transaction_option
 @json_option
 @connects
 def enroll(
-    client: Client, user: str, references: int | None, transaction: str | None, *, extend: bool, as_json: bool
+    client: Client,
+    user: str,
+    references: int | None,
+    image: Path | None,
+    transaction: str | None,
+    *,
+    extend: bool,
+    as_json: bool,
 ) -> None:
     """Take the reference signatures of USER, a new person.
 
@@ -117,16 +131,36 @@ def enroll(
     another sitting, up to 12 in all: people sign otherwise on other days, and the template learns how. Exit status: 0
     enrolled, 2 wrong usage, 3 not enrolled, 130 Ctrl-C (which cancels; nothing is kept).
 
+    With --image, a scan (PNG, JPEG, TIFF, WEBP, BMP, PPM) is the reference: the signature is found in it, and a small
+    grey picture of it goes to the daemon. Given again, it adds another, up to 5. A person known by pictures is verified
+    by shape alone, which is weaker than references of the pen; these replace the pictures as soon as they are given.
+
     \b
     Examples:
       penlatch enroll alice
+      penlatch enroll carol --image carol.png
       penlatch enroll bob --references 8
       penlatch enroll alice --continue --references 3
     """
+    if image is not None:
+        if references is not None or extend or transaction is not None:
+            raise click.UsageError("--image goes with none of --references, --continue and --transaction")
+        _enroll_picture(client, user, image, as_json=as_json)
+        return
     if references is not None and references < LEAST_REFERENCES and not extend:
         raise click.UsageError(f"a new person gives {LEAST_REFERENCES} references at least")
     last = follow(client.enroll(user, references=references, extend=extend, transaction=transaction), as_json=as_json)
     click.get_current_context().exit(exit_status(last))
+
+
+def _enroll_picture(client: Client, user: str, image: Path, *, as_json: bool) -> None:
+    from penlatch.cli.picture import read_raster  # noqa: PLC0415 - numpy is wanted for this alone
+
+    pictures = client.enroll_picture(user, read_raster(image))
+    if as_json:
+        click.echo(msgspec.json.encode({"kind": "picture", "user": user, "pictures": pictures}).decode())
+    else:
+        click.echo(f"{user} is known by {pictures} {'picture' if pictures == 1 else 'pictures'} now.")
 
 
 @click.command()

@@ -49,7 +49,8 @@ def list_users(client: Client, *, as_json: bool) -> None:
         return
     width = max(len(person.name) for person in people)
     for person in people:
-        click.echo(f"{person.name:<{width}}  {person.references:>2} references  {person.enrolled}")
+        count = f"{person.pictures:>2} pictures  " if person.pictures else f"{person.references:>2} references"
+        click.echo(f"{person.name:<{width}}  {count}  {person.enrolled}")
 
 
 @user.command()
@@ -69,7 +70,7 @@ def show(client: Client, name: str, *, as_json: bool) -> None:
         return
     click.echo(f"name        {person.name}")
     click.echo(f"enrolled    {person.enrolled}")
-    click.echo(f"references  {person.references}")
+    click.echo(f"pictures    {person.pictures}" if person.pictures else f"references  {person.references}")
     for sitting in person.sittings:
         kind = "given" if sitting.origin == "enrolled" else "adapted"
         click.echo(f"            {sitting.references} {kind} {sitting.time}")
@@ -79,7 +80,8 @@ def show(client: Client, name: str, *, as_json: bool) -> None:
             click.echo(f"consistency {quality.consistency:.2f} (0.5 as people usually are, 1 always the same)")
         if quality.outlier is not None:
             click.echo(f"outlier     reference {quality.outlier} is unlike all others")
-    click.echo(f"template    {person.template_version}")
+    if person.template_version:
+        click.echo(f"template    {person.template_version}")
 
 
 @user.command()

@@ -53,6 +53,10 @@ class Client:
         """Enrol `user`, or add references to theirs; closing the generator before its end cancels."""
         return self._events("Enroll", user=user, references=references, extend=extend or None, transaction=transaction)
 
+    def enroll_picture(self, user: str, raster: bytes) -> int:
+        """Give a scanned reference of `user`; return how many there are now."""
+        return self._ask(interface.EnrollPictureReply, "EnrollPicture", user=user, raster=raster).pictures
+
     def calibrate(self, *, target_fmr: float | None = None, apply: bool = False) -> Generator[Calibration, None, None]:
         """Measure the enrolled people against each other; closing the generator before its end cancels."""
         with contextlib.closing(self._told("Calibrate", target_fmr=target_fmr, apply=apply or None)) as told:

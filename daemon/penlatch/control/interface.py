@@ -59,6 +59,13 @@ class EnrollParameters(Parameters, frozen=True, kw_only=True, forbid_unknown_fie
     transaction: str | None = None
 
 
+class EnrollPictureParameters(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of EnrollPicture."""
+
+    user: str
+    raster: bytes
+
+
 class DeleteUserParameters(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Of DeleteUser."""
 
@@ -116,6 +123,12 @@ class EventReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def event(self) -> Told | None:
         """What it tells, None where a newer daemon told something else."""
         return self.armed or self.decision or self.enrollment or self.calibration
+
+
+class EnrollPictureReply(msgspec.Struct, frozen=True):
+    """Of EnrollPicture."""
+
+    pictures: int
 
 
 class CancelReply(msgspec.Struct, frozen=True):

@@ -113,6 +113,11 @@ def _enroll(verbs: Verbs, parameters: interface.EnrollParameters) -> AsyncIterat
     )
 
 
+async def _enroll_picture(verbs: Verbs, parameters: interface.EnrollPictureParameters) -> object:
+    _check(interface.DeleteUserParameters(user=parameters.user))
+    return interface.EnrollPictureReply(await verbs.enroll_picture(parameters.user, parameters.raster))
+
+
 def _calibrate(verbs: Verbs, parameters: interface.CalibrateParameters) -> AsyncIterator[Calibration]:
     target = parameters.target_fmr
     if target is not None and not 0 < target <= LARGEST_TARGET:
@@ -144,6 +149,7 @@ METHODS: dict[str, Method] = {
     f"{interface.NAME}.Verify": Stream(interface.VerifyParameters, _verify),
     f"{interface.NAME}.Identify": Stream(interface.IdentifyParameters, _identify),
     f"{interface.NAME}.Enroll": Stream(interface.EnrollParameters, _enroll),
+    f"{interface.NAME}.EnrollPicture": Single(interface.EnrollPictureParameters, _enroll_picture),
     f"{interface.NAME}.Calibrate": Stream(interface.CalibrateParameters, _calibrate),
     f"{interface.NAME}.Monitor": Stream(Parameters, lambda verbs, _: verbs.monitor(), endless=True),
     f"{interface.NAME}.Cancel": Single(Parameters, _cancel),

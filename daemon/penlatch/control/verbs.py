@@ -29,6 +29,13 @@ class Verbs(Protocol):
     ) -> AsyncIterator[Event]:
         """Enrol `user` from `references` signatures, or add them; the last event is an enrollment with `done`."""
 
+    async def enroll_picture(self, user: str, raster: bytes) -> int:
+        """Take a scanned reference of somebody who has given none with a pen; return how many there are now.
+
+        Raises:
+            RequestError: `already_enrolled`, `bad_request` for what is no such picture, `unavailable`.
+        """
+
     def calibrate(self, *, target_fmr: float | None = None, apply: bool = False) -> AsyncIterator[Calibration]:
         """Measure the enrolled people against each other; the last event, with `done`, has the result."""
 

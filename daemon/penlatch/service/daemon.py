@@ -115,6 +115,19 @@ class Service:
         """Enrol `user`, or add references to theirs; see `Actions.enroll`."""
         return self._actions.enroll(user, references=references, extend=extend, transaction=transaction)
 
+    async def enroll_picture(self, user: str, raster: bytes) -> int:
+        """Take a scanned reference of `user`; see `Judge.add_picture`.
+
+        Raises:
+            RequestError: `already_enrolled`, `bad_request`, `busy` while references are given, `unavailable`.
+        """
+        if self._actions.current is Action.ENROLL:
+            raise RequestError(code="busy", problem="the terminal is busy: somebody gives references")
+        with _refusals():
+            count = await self._worker.call(self._judge.add_picture, user, raster)
+        self._health_changed()
+        return count
+
     async def calibrate(
         self, *, target_fmr: float | None = None, apply: bool = False
     ) -> AsyncGenerator[Calibration, None]:

@@ -27,6 +27,7 @@ from penlatch.messages import (
     User,
     Verdict,
 )
+from penlatch.service.gallery import Gallery
 from penlatch.service.references import References
 from penlatch.service.roster import Roster
 from penlatch.service.threshold import Threshold, settle
@@ -65,6 +66,7 @@ class Judge:
         self._verifier: Verifier | None = None
         self._store: Store | None = None
         self._roster: Roster | None = None
+        self._gallery: Gallery | None = None
         self.threshold = Threshold(value=config.verify.threshold, source="configured")
         """The threshold in use, and where it comes from."""
         self.models = Part(ok=False, detail="not loaded yet")
@@ -83,6 +85,7 @@ class Judge:
         try:
             path = self._config.store.path
             self._store = Store.open(path, Vault.load(key_file=self._config.store.key_file, database=path))
+            self._gallery = Gallery(self._store, self._config.verify.models)
             if self._verifier:
                 self._roster = Roster(self._store, self._verifier)
                 self._roster.load()
@@ -96,7 +99,7 @@ class Judge:
         """Close the database."""
         if self._store:
             self._store.close()
-            self._store = self._roster = None
+            self._store = self._roster = self._gallery = None
 
     def beat(self) -> None:
         """Prove that models and database make progress, as far as they ever came up: `open` told of the others.
@@ -108,6 +111,8 @@ class Judge:
         try:
             if self.models.ok:
                 self.verifier.check()
+                if self._gallery:
+                    self._gallery.check()
             if self._store:
                 self._store.heartbeat()
                 self.database = Part(ok=True, detail=str(self._config.store.path))
@@ -137,7 +142,17 @@ class Judge:
 
     def verify(self, asked: Asked, trace: Trace, *, ended: float, attempt: int) -> Decision:
         """Decide whether `trace` is a genuine signature of the person asked for."""
-        template = self.templates.get(asked.user or "")
+        name = asked.user or ""
+        template = self.templates.get(name)
+        if template is None and self._gallery and self._gallery.knows(name):
+            gallery = self._gallery
+            return self._decide(
+                asked,
+                trace,
+                lambda verifier: (name, gallery.judge(name, trace, threshold=verifier.threshold)),
+                ended=ended,
+                attempt=attempt,
+            )
         if template is None:
             reason = Reason.NOT_ENROLLED if self.models.ok else Reason.MODEL
             return self.note(asked, Verdict.ERROR, reason, attempt=attempt, pen=trace.pen.name)
@@ -254,6 +269,7 @@ class Judge:
         self._need_store().delete_user(user)
         if self._roster:
             self._roster.templates.pop(user, None)
+        self._need_gallery().forget(user)
         log.info("deleted %s", user)
 
     def references_of(self, user: str, *, extend: bool) -> References:
@@ -267,8 +283,11 @@ class Judge:
         min_complexity = self._config.enroll.min_complexity
         if extend:
             earlier = tuple(self._need_roster().references(user))
+            if not earlier:
+                problem = f"{user} is known by pictures and gave no references yet: enrol without --continue"
+                raise RequestError(code="bad_request", problem=problem)
             return References(earlier=earlier, min_complexity=min_complexity)
-        if self.is_enrolled(user):
+        if any(known.name == user and known.references for known in self.users()):
             problem = f"{user} is enrolled already; --continue adds references, or delete first to begin anew"
             raise RequestError(code="already_enrolled", problem=problem)
         return References(min_complexity=min_complexity)
@@ -283,7 +302,14 @@ class Judge:
 
     def enroll(self, user: str, references: References) -> Reason | None:
         """Make the template of `user` from complete references and store both; see `Roster.enroll`."""
-        return self._need_roster().enroll(user, references, time=utc_now())
+        refused = self._need_roster().enroll(user, references, time=utc_now())
+        if refused is None:
+            self._need_gallery().forget(user)
+        return refused
+
+    def add_picture(self, user: str, raster: bytes) -> int:
+        """Take a scanned reference of `user`, and return how many they have now; see `Gallery.add`."""
+        return self._need_gallery().add(user, raster, time=utc_now())
 
     def worth(self, user: str) -> tuple[Quality | None, str | None]:
         """Return what the references of a person are worth, and what would make the template stronger, for people.
@@ -305,7 +331,12 @@ class Judge:
         return len({sitting.time.partition("T")[0] for sitting in given if sitting.origin == "enrolled"})
 
     def adapt(self, decision: Decision, trace: Trace) -> None:
-        """Let a signature that was accepted become a reference, where [adapt] allows it; see `Roster.adapt`."""
+        """Let a signature that was accepted become a reference, where [adapt] allows it; see `Roster.adapt`.
+
+        One that was compared with a picture alone does not: a picture shows no more than a forger can copy.
+        """
+        if decision.user not in self.templates:
+            return
         if refused := self._need_roster().adapt(decision, trace, self._config.adapt):
             log.debug("the signature of decision %d does not become a reference: %s", decision.seq, refused)
 
@@ -365,7 +396,7 @@ class Judge:
         if self._store is None:
             return Counts()
         return Counts(
-            users=len(self.templates), decisions=self._store.last_seq(), outbox_depth=self._store.outbox_depth()
+            users=len(self._store.users()), decisions=self._store.last_seq(), outbox_depth=self._store.outbox_depth()
         )
 
     # -- fail closed ---------------------------------------------------------------------------------------------
@@ -386,6 +417,12 @@ class Judge:
         if self._roster is None:
             raise StoreError(path=self._config.store.path, problem=self.database.detail)
         return self._roster
+
+    def _need_gallery(self) -> Gallery:
+        self._need_store()
+        if self._gallery is None:
+            raise StoreError(path=self._config.store.path, problem=self.database.detail)
+        return self._gallery
 
     def _need_store(self) -> Store:
         if self._store is None:

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 REFERENCE_CONTEXT = 1
 """Version of what a sealed reference is bound to."""
 
-_USERS = """SELECT name, enrolled, version AS template_version, quality,
-    (SELECT count(*) FROM "references" WHERE user = name) AS "references"
-FROM users JOIN templates ON user = name ORDER BY name"""
+_USERS = """SELECT name, enrolled, coalesce(version, '') AS template_version, quality,
+    (SELECT count(*) FROM "references" WHERE user = name) AS "references",
+    (SELECT count(*) FROM pictures WHERE user = name) AS pictures
+FROM users LEFT JOIN templates ON user = name ORDER BY name"""
 
 _SITTINGS = """SELECT user, added AS time, origin, count(*) AS "references" FROM "references"
 GROUP BY user, added, origin ORDER BY added, origin DESC"""
@@ -81,6 +82,7 @@ class People:
                 template_version=row["template_version"],
                 sittings=tuple(sittings.get(row["name"], ())),
                 quality=msgspec.json.decode(row["quality"], type=Quality) if row["quality"] else None,
+                pictures=row["pictures"],
             )
             for row in self._database.rows(_USERS)
         ]
@@ -95,7 +97,7 @@ class People:
         time: str,
         quality: Quality | None = None,
     ) -> None:
-        """Add a person with all that belongs to them, in one transaction.
+        """Add a person with all that belongs to them, in one transaction. Pictures they were known by are forgotten.
 
         Args:
             name: by which the person is asked for.
@@ -114,8 +116,9 @@ class People:
         except msgspec.ValidationError as error:
             raise RequestError(code="bad_request", problem=f"{name!r} cannot be the name of a person") from error
         with self._database.transaction() as connection:
-            if connection.execute("SELECT 1 FROM users WHERE name = ?", (name,)).fetchone():
+            if connection.execute("SELECT 1 FROM templates WHERE user = ?", (name,)).fetchone():
                 raise RequestError(code="already_enrolled", problem=f"{name} is enrolled already")
+            pictures = connection.execute("DELETE FROM users WHERE name = ?", (name,)).rowcount
             connection.execute(
                 "INSERT INTO users (name, enrolled, changed, quality) VALUES (?, ?, ?, ?)",
                 (name, time, time, _packed(quality)),
@@ -125,6 +128,8 @@ class People:
                 "INSERT INTO templates (user, version, sealed) VALUES (?, ?, ?)",
                 (name, template_version, self._seal_template(name, template_version, template)),
             )
+        if pictures:
+            self._database.truncate_log()
 
     def change_references(
         self,

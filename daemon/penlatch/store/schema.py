@@ -94,9 +94,23 @@ def references_with_a_history(db: Database) -> None:
         db.execute(statement)
 
 
+def people_known_by_pictures(db: Database) -> None:
+    """Keep scanned references, sealed, of people who have given none with a pen."""
+    db.execute(
+        """CREATE TABLE pictures (
+            user TEXT NOT NULL REFERENCES users (name) ON DELETE CASCADE,
+            position INTEGER NOT NULL CHECK (position >= 0),
+            added TEXT NOT NULL,
+            sealed BLOB NOT NULL,
+            PRIMARY KEY (user, position)
+        ) STRICT"""
+    )
+
+
 MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0001_people_and_decisions": people_and_decisions,
     "0002_references_with_a_history": references_with_a_history,
+    "0003_people_known_by_pictures": people_known_by_pictures,
 }
 """Every migration there ever was, oldest first. One that was released is never changed."""
 

@@ -9,6 +9,7 @@ from penlatch.store.calibrations import Calibrations
 from penlatch.store.database import Database
 from penlatch.store.journal import Journal
 from penlatch.store.people import History, People, StoredTemplate
+from penlatch.store.pictures import Pictures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +32,7 @@ class Store:
         self.boot = _count_boot(database, vault)
         """Which start of the daemon this is, counted from 1."""
         self._people = People(database, vault)
+        self._pictures = Pictures(database, vault)
         self._journal = Journal(database, boot=self.boot)
         self._calibrations = Calibrations(database, vault)
 
@@ -122,6 +124,18 @@ class Store:
     def delete_user(self, name: str) -> None:
         """Forget a person: see `People.delete_user`."""
         self._people.delete_user(name)
+
+    def count_pictures(self, name: str) -> int:
+        """Return how many pictures a person has: see `Pictures.count`."""
+        return self._pictures.count(name)
+
+    def add_picture(self, name: str, picture: bytes, *, time: str) -> int:
+        """Add a picture to those of a person: see `Pictures.add`."""
+        return self._pictures.add(name, picture, time=time)
+
+    def pictures(self, name: str) -> list[bytes]:
+        """Return the pictures of a person, opened: see `Pictures.load`."""
+        return self._pictures.load(name)
 
     def record(self, draft: DecisionDraft) -> Decision:
         """Number a decision and commit it together with its place in the outbox: see `Journal.record`."""

@@ -1,0 +1,88 @@
+"""Pictures: the scanned references of people who have given none with a pen, sealed by the vault."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from penlatch.errors import RequestError, StoreError
+from penlatch.messages import MOST_PICTURES, UserName
+
+if TYPE_CHECKING:
+    from penlatch.store.database import Database
+    from penlatch.store.vault import Vault
+
+PICTURE_CONTEXT = 1
+"""Version of what a sealed picture is bound to."""
+
+
+class Pictures:
+    """The table `pictures`. Nobody has both pictures and a template: references of a pen replace pictures."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._vault = vault
+
+    def count(self, name: str) -> int:
+        """Return how many pictures a person has; 0 for nobody."""
+        return int(self._database.rows("SELECT count(*) FROM pictures WHERE user = ?", (name,))[0][0])
+
+    def add(self, name: str, picture: bytes, *, time: str) -> int:
+        """Add a picture to those of a person, who is new or known by pictures alone; return how many there are now.
+
+        Args:
+            name: by which the person is asked for.
+            picture: the raster that was found in the scan.
+            time: RFC 3339 in UTC.
+
+        Raises:
+            RequestError: `already_enrolled` where the person gave references with a pen, `bad_request` for an
+                impossible name and for more than `MOST_PICTURES`.
+            StoreError: if it cannot be written.
+        """
+        try:
+            msgspec.convert(name, UserName)
+        except msgspec.ValidationError as error:
+            raise RequestError(code="bad_request", problem=f"{name!r} cannot be the name of a person") from error
+        with self._database.transaction() as connection:
+            if connection.execute("SELECT 1 FROM templates WHERE user = ?", (name,)).fetchone():
+                problem = f"{name} gave references with a pen, which tell more than a picture"
+                raise RequestError(code="already_enrolled", problem=problem)
+            connection.execute(
+                "INSERT INTO users (name, enrolled, changed) VALUES (?, ?, ?) "
+                "ON CONFLICT (name) DO UPDATE SET changed = excluded.changed",
+                (name, time, time),
+            )
+            (position,) = connection.execute(
+                "SELECT coalesce(max(position) + 1, 0) FROM pictures WHERE user = ?", (name,)
+            ).fetchone()
+            if position >= MOST_PICTURES:
+                problem = f"{name} has {position} pictures, and there is room for no more"
+                raise RequestError(code="bad_request", problem=problem)
+            connection.execute(
+                "INSERT INTO pictures (user, position, added, sealed) VALUES (?, ?, ?, ?)",
+                (name, position, time, self._vault.seal(picture, context=_context(name, position))),
+            )
+        return int(position) + 1
+
+    def load(self, name: str) -> list[bytes]:
+        """Return the pictures of a person in the order in which they came, opened.
+
+        Raises:
+            StoreError: if one does not open.
+        """
+        rows = self._database.rows("SELECT position, sealed FROM pictures WHERE user = ? ORDER BY position", (name,))
+        try:
+            return [self._vault.open(sealed, context=_context(name, position)) for position, sealed in rows]
+        except StoreError as error:
+            raise StoreError(
+                path=self._database.path,
+                problem=error.problem,
+                remedy=f"restore a backup, or delete {name} and enrol {name} again",
+            ) from error
+
+
+def _context(name: str, position: int) -> str:
+    """Return what a picture is bound to: its person, its place and its kind. A name holds no `|`."""
+    return f"{name}|picture|{position}|{PICTURE_CONTEXT}"

@@ -28,7 +28,7 @@ from training.calibration import (
     skill_terms,
 )
 from training.measure import baseline, split, summary
-from training.plan import FOLDERS
+from training.plan import FOLDERS, Left
 from training.splits import FOLDS
 
 if TYPE_CHECKING:
@@ -99,7 +99,10 @@ def main() -> None:
     options = parser.parse_args()
     workshop = Workshop(options.work, options.data)
     folds = [
-        tuple(workshop.also(people, ("fusion",)) for people in (workshop.people(left), workshop.strangers(left)))
+        (
+            workshop.also(workshop.people(left), left, ("fusion",)),
+            workshop.also(workshop.strangers(left), Left(), ("fusion",)),
+        )
         for left in (FOLDERS[f"fold-{k}"] for k in range(FOLDS))
     ]
     figures: dict[str, dict[str, Any]] = {}

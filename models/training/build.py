@@ -71,25 +71,31 @@ class Workshop:
         return folder.manifest(content, left, made_with(self._parameters(left))), content
 
     def people(self, left: Left) -> list[Comparisons]:
-        """Return everybody whom a folder may meet, each compared by a network that has not met them."""
-        return [
+        """Return everybody whom a folder may meet, each compared by a network that has not met them.
+
+        Whom the folder must not meet is not among their random forgers either.
+        """
+        people = [
             person
             for fold in range(FOLDS)
             if fold not in left.folds
             for person in self._evidence.of(fold, evidence_of(left, fold))
             if left.allows(person.database, person.user)
         ]
+        return self._evidence.without(people, left)
 
     def strangers(self, left: Left) -> list[Comparisons]:
         """Return everybody whom a folder's network has not met, compared by it."""
         return [person for fold in range(FOLDS) for person in self._evidence.of(fold, left)]
 
-    def also(self, people: Sequence[Comparisons], scorers: tuple[str, ...]) -> list[Comparisons]:
+    def also(
+        self, people: Sequence[Comparisons], left: Left, scorers: tuple[str, ...]
+    ) -> list[Comparisons]:
         """Return the same people with scorers besides, which ask no network and which no door runs."""
         others = {
             (other.database, other.user): other
             for fold in {person.fold for person in people}
-            for other in self._evidence.also(fold, scorers)
+            for other in self._evidence.without(self._evidence.also(fold, scorers), left)
         }
         return [person.beside(others[person.database, person.user]) for person in people]
 

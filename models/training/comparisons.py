@@ -89,6 +89,16 @@ class Comparisons:
             reference_features=self.features[chosen],
         )
 
+    def only(self, kept: NDArray[np.bool_]) -> Comparisons:
+        """Return the comparisons of some of the signatures, all genuine ones among them."""
+        return replace(
+            self,
+            kinds=self.kinds[kept],
+            sessions=self.sessions[kept],
+            distances={scorer: table[kept] for scorer, table in self.distances.items()},
+            features=self.features[kept],
+        )
+
     def beside(self, other: Comparisons) -> Comparisons:
         """Return these comparisons with the scorers of others, of the same signatures, added."""
         return replace(self, distances={**self.distances, **other.distances})

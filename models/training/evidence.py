@@ -12,6 +12,8 @@ import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from penlatch.verify.artefacts import NETWORK, Artefacts
 from penlatch.verify.bilstm_se import BilstmSe
 from training.comparisons import Claims, Comparisons, claims, compare
@@ -20,7 +22,7 @@ from training.plan import DEVELOPMENT
 from training.splits import FOLDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from penlatch.verify.artefacts import Manifest
     from training.plan import Left
@@ -50,6 +52,14 @@ class Evidence:
         """Return the comparisons of those people of one fold whom a network has not met, by that network."""
         plain = {(c.database, c.user): c for c in self._kept(f"plain-{fold}", fold, None)}
         return [plain[c.database, c.user].beside(c) for c in self._kept(f"{by.name}-{fold}", fold, by)]
+
+    def without(self, people: Iterable[Comparisons], left: Left) -> list[Comparisons]:
+        """Take the signatures of people who are left out from among the random forgeries of the others."""
+        written = {(p.database, p.user): [record.user for record in p.records] for p in everybody(self._data)}
+        return [
+            person.only(np.array([left.allows(person.database, by) for by in written[person.database, person.user]]))
+            for person in people
+        ]
 
     def also(self, fold: int, scorers: tuple[str, ...]) -> list[Comparisons]:
         """Return comparisons of everybody of one fold by scorers that ask no network and that no door runs."""

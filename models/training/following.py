@@ -2,11 +2,12 @@
 
     python -m training.following [--dataset susig-visual] [--data PATH] [--json FILE]
 
-A person enrols with the first signatures of the first sitting. The signatures of the second sitting are visits, in their order,
-each `every_days` after the one before, judged as a daemon judges them; with adaptation, each accepted one goes through the very rule of the daemon
-(`penlatch.verify.adaptation`). The last visits are what is measured, once with the template as it was enrolled and
-once with the one that followed, and the skilled forgeries against both. In a second run a forger tries first: every skilled forgery is shown before the first visit,
-and those that the rule would take become references.
+A person enrols with the first signatures of the first sitting. The signatures of the second sitting are visits, in
+their order, each `every_days` after the one before, judged as a daemon judges them; with adaptation, each accepted one
+goes through the very rule of the daemon (`penlatch.verify.adaptation`). The last visits are what is measured, once with
+the template as it was enrolled and once with the one that followed, and the skilled forgeries against both. In a second
+run a forger tries first: every skilled forgery is shown before the first visit, and those that the rule would take
+become references.
 """
 
 from __future__ import annotations
@@ -126,7 +127,11 @@ def follow(records: Sequence[Record], choices: Any, rule: Adapt) -> dict[str, An
         for name, template in zip(variants, (off, on, attacked), strict=True):
             variants[name][user] = (template.probabilities(second[VISITS:]), template.probabilities(forged))
     return {
-        "rule": {"every_days": rule.every_days, "max_adapted": rule.max_adapted, "min_probability": rule.min_probability},
+        "rule": {
+            "every_days": rule.every_days,
+            "max_adapted": rule.max_adapted,
+            "min_probability": rule.min_probability,
+        },
         "taken": taken,
         **{name: _figures(scores) for name, scores in variants.items()},
     }

@@ -49,8 +49,10 @@ def judge(verifier: Verifier) -> tuple[NDArray[np.float64], NDArray[np.float64]]
 def compare(made: Path, shipped: Path) -> bool:
     """Tell how near one model folder is to another; False where they judge people differently."""
     for name in (NETWORK, CALIBRATION):
-        now, before = (hashlib.sha256((folder / name).read_bytes()).hexdigest() for folder in (made, shipped))
-        print(f"{name}: {'the same' if now == before else 'another'}; now {now}, shipped {before}")
+        digests = [hashlib.sha256((folder / name).read_bytes()).hexdigest() for folder in (made, shipped)]
+        print(
+            f"{name}: {'the same' if digests[0] == digests[1] else 'another'}; now {digests[0]}, shipped {digests[1]}"
+        )
     ours, theirs = (judge(Verifier.load(folder)) for folder in (made, shipped))
     apart = float(np.mean([np.abs(a - b).mean() for a, b in zip(ours, theirs, strict=True)]))
     errors = [100 * eer(genuine, forged) for genuine, forged in (ours, theirs)]

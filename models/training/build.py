@@ -84,6 +84,15 @@ class Workshop:
         """Return everybody whom a folder's network has not met, compared by it."""
         return [person for fold in range(FOLDS) for person in self._evidence.of(fold, left)]
 
+    def also(self, people: Sequence[Comparisons], scorers: tuple[str, ...]) -> list[Comparisons]:
+        """Return the same people with scorers besides, which ask no network and which no door runs."""
+        others = {
+            (other.database, other.user): other
+            for fold in {person.fold for person in people}
+            for other in self._evidence.also(fold, scorers)
+        }
+        return [person.beside(others[person.database, person.user]) for person in people]
+
     def make(self, name: str, out: Path, metrics: Mapping[str, Any]) -> Calibration:
         """Write a model folder."""
         left = FOLDERS[name]

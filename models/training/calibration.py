@@ -176,11 +176,11 @@ def fit(people: Sequence[Comparisons], *, scorers: Sequence[str] = SCORERS, seed
     """
     population = fit_population(people, scorers)
     rng = np.random.default_rng(seed)
-    drawn = [_samples(person, population, (FIRST, *DRAWS), rng) for person in people]
+    drawn = draw(people, population, rng)
     few = [_samples(person, population, AGREEMENT_DRAWS, rng) for person in people]
-    hand = _logistic(hand_terms(scorers), drawn, {"genuine": 1.0, "random": 1.0}, PENALTY["hand"])
-    skill = _skill(skill_terms(scorers), drawn)
-    agreement = _logistic(hand_terms(scorers), few, {"genuine": 1.0, "random": 1.0}, PENALTY["hand"])
+    hand = fit_hand(hand_terms(scorers), drawn)
+    skill = fit_skill(skill_terms(scorers), drawn)
+    agreement = fit_hand(hand_terms(scorers), few)
     return Calibration(
         format=FORMAT,
         features=tuple(feature.name for feature in FEATURES),
@@ -192,6 +192,11 @@ def fit(people: Sequence[Comparisons], *, scorers: Sequence[str] = SCORERS, seed
         surprise=_exceeded(people, population, by=0.05),
         usual=_exceeded(people, population, by=0.5),
     )
+
+
+def draw(people: Sequence[Comparisons], population: Population, rng: np.random.Generator) -> list[list[_Sample]]:
+    """Look at each person with references of several numbers."""
+    return [_samples(person, population, (FIRST, *DRAWS), rng) for person in people]
 
 
 def _samples(
@@ -222,13 +227,13 @@ def _table(
     return table[used], (kinds == "genuine")[used], weight[used] / weight[used].mean()
 
 
-def _logistic(
-    names: Sequence[str], drawn: Sequence[Sequence[_Sample]], share: Mapping[str, float], penalty: float
-) -> Logistic:
-    return fit_logistic(names, *_table(names, drawn, share), penalty=penalty)
+def fit_hand(names: Sequence[str], drawn: Sequence[Sequence[_Sample]]) -> Logistic:
+    """Fit what tells one hand from another; skilled forgeries have no part in it."""
+    return fit_logistic(names, *_table(names, drawn, {"genuine": 1.0, "random": 1.0}), penalty=PENALTY["hand"])
 
 
-def _skill(names: Sequence[str], drawn: Sequence[Sequence[_Sample]]) -> Skill:
+def fit_skill(names: Sequence[str], drawn: Sequence[Sequence[_Sample]]) -> Skill:
+    """Fit what tells a forger from the writer; its shift is still to be found."""
     table = _table(names, drawn, SHARE)
     return Skill(
         logistic=fit_logistic(names, *table, penalty=PENALTY["skill"]), boosted=fit_boosted(names, *table), shift=0.0
@@ -242,7 +247,7 @@ def _balance(names: Sequence[str], drawn: Sequence[Sequence[_Sample]], hand: Log
     """
     genuine, skilled = [], []
     for fold in range(INNER_FOLDS):
-        model = _skill(names, [p for i, p in enumerate(drawn) if i % INNER_FOLDS != fold])
+        model = fit_skill(names, [p for i, p in enumerate(drawn) if i % INNER_FOLDS != fold])
         for person in drawn[fold::INNER_FOLDS]:
             first = person[0]
             logits = both(model.logit(first.terms), hand.logit(first.terms))

@@ -51,33 +51,40 @@ class Evidence:
         plain = {(c.database, c.user): c for c in self._kept(f"plain-{fold}", fold, None)}
         return [plain[c.database, c.user].beside(c) for c in self._kept(f"{by.name}-{fold}", fold, by)]
 
-    def _kept(self, name: str, fold: int, by: Left | None) -> list[Comparisons]:
+    def also(self, fold: int, scorers: tuple[str, ...]) -> list[Comparisons]:
+        """Return comparisons of everybody of one fold by scorers that ask no network and that no door runs."""
+        return self._kept(f"{'-'.join(scorers)}-{fold}", fold, None, scorers)
+
+    def _kept(
+        self, name: str, fold: int, by: Left | None, scorers: tuple[str, ...] = OTHER_SCORERS
+    ) -> list[Comparisons]:
         path = self._folder / f"{name}.pickle"
         if path.exists():
             found: list[Comparisons] = pickle.loads(path.read_bytes())  # noqa: S301 - our own file, in build/
             return found
         people = [p for p in everybody(self._data) if p.fold == fold and not (by and by.allows(p.database, p.user))]
-        print(
-            f"comparing {len(people)} people of fold {fold}: {by.name if by else ', '.join(OTHER_SCORERS)}", flush=True
-        )
-        made = _compare(people, self._network(by) if by else None)
+        scorers = NETWORK_SCORERS if by else scorers
+        print(f"comparing {len(people)} people of fold {fold}: {by.name if by else ', '.join(scorers)}", flush=True)
+        made = _compare(people, self._network(by) if by else None, scorers)
         draft = path.with_suffix(".draft")
         draft.write_bytes(pickle.dumps(made))
         draft.replace(path)
         return made
 
 
-def _compare(people: Sequence[Claims], network: tuple[Manifest, bytes] | None) -> list[Comparisons]:
+def _compare(
+    people: Sequence[Claims], network: tuple[Manifest, bytes] | None, scorers: tuple[str, ...]
+) -> list[Comparisons]:
     # By database: its people are each other's random forgeries.
     parts = [[p for p in people if p.database == database] for database in DEVELOPMENT]
-    jobs = [(part[k::FOLDS], network) for part in parts for k in range(FOLDS) if part[k::FOLDS]]
+    jobs = [(part[k::FOLDS], network, scorers) for part in parts for k in range(FOLDS) if part[k::FOLDS]]
     with multiprocessing.get_context("fork").Pool(os.cpu_count() or 1) as workers:
         return [c for made in workers.imap(_compare_some, jobs, chunksize=1) for c in made]
 
 
-def _compare_some(job: tuple[Sequence[Claims], tuple[Manifest, bytes] | None]) -> list[Comparisons]:
-    people, network = job
-    return list(compare(people, scorer(*network) if network else None, NETWORK_SCORERS if network else OTHER_SCORERS))
+def _compare_some(job: tuple[Sequence[Claims], tuple[Manifest, bytes] | None, tuple[str, ...]]) -> list[Comparisons]:
+    people, network, scorers = job
+    return list(compare(people, scorer(*network) if network else None, scorers))
 
 
 def scorer(manifest: Manifest, content: bytes) -> BilstmSe:

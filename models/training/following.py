@@ -127,11 +127,7 @@ def follow(records: Sequence[Record], choices: Any, rule: Adapt) -> dict[str, An
         for name, template in zip(variants, (off, on, attacked), strict=True):
             variants[name][user] = (template.probabilities(second[VISITS:]), template.probabilities(forged))
     return {
-        "rule": {
-            "every_days": rule.every_days,
-            "max_adapted": rule.max_adapted,
-            "min_probability": rule.min_probability,
-        },
+        "rule": {name: getattr(rule, name) for name in ("every_days", "max_adapted", "min_probability")},
         "taken": taken,
         **{name: _figures(scores) for name, scores in variants.items()},
     }

@@ -40,7 +40,7 @@ def sittings(person: Comparisons) -> list[int] | None:
 def judged(calibration: Calibration, person: Comparisons, references: Sequence[int]) -> Scores:
     """Return the logits of everything that claims to be a person's, by kind."""
     logits = calibration.genuine(terms(person.evidence(references), calibration.population))
-    return _split(person, logits, references)
+    return split(person, logits, references)
 
 
 def baseline(person: Comparisons, references: Sequence[int]) -> Scores:
@@ -48,10 +48,11 @@ def baseline(person: Comparisons, references: Sequence[int]) -> Scores:
     evidence = person.evidence(references)
     to, between = evidence.to_references["dtw"], evidence.between_references["dtw"]
     one = len(references) == 1
-    return _split(person, np.array([-d[0] if one else -dtw.normalised_score(d, between) for d in to]), references)
+    return split(person, np.array([-d[0] if one else -dtw.normalised_score(d, between) for d in to]), references)
 
 
-def _split(person: Comparisons, values: NDArray[np.float64], references: Sequence[int]) -> Scores:
+def split(person: Comparisons, values: NDArray[np.float64], references: Sequence[int]) -> Scores:
+    """Sort the values of a person's claims by kind; the references are not tested."""
     tested = np.ones(len(values), dtype=np.bool_)
     tested[list(references)] = False
     return {kind: values[tested & (person.kinds == kind)] for kind in ("genuine", "skilled", "random")}

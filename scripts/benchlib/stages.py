@@ -33,8 +33,10 @@ from penlatch.verify.calibrate import Calibration, Evidence
 from penlatch.verify.verifier import DISTANCES, Verifier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from benchlib.terminal import Bench
     from penlatch.ink import Trace
@@ -140,21 +142,31 @@ def _judge(watch: _Stopwatch, references: Sequence[Trace], queries: Sequence[Tra
         with watch.stage("multichannel"):
             warped = multichannel.distances(multichannel.prepare(ink), template.references["multichannel"])
         with watch.stage("calibrate"):
-            evidence = Evidence(
-                to_references={
-                    "alignment": aligned,
-                    "bilstm_se": bilstm_se.distances(view.embedding, template.references["bilstm_se"]),
-                    "multichannel": warped,
-                },
-                between_references=template.between,
-                features=features,
-                reference_features=template.features,
-            )
-            logit = calibration.genuine(calibrate.terms(evidence, calibration.population))
+            distances = {
+                "alignment": aligned,
+                "bilstm_se": bilstm_se.distances(view.embedding, template.references["bilstm_se"]),
+                "multichannel": warped,
+            }
+            probability = _probability(calibration, template, distances, features)
         with watch.stage(VERIFICATION):
             told = verifier.verify(template, verifier.analyse(trace))
-        if number == 0 and not np.isclose(told.probability, 1 / (1 + np.exp(-logit)), atol=1e-6):
+        if number == 0 and not np.isclose(told.probability, probability, atol=1e-6):
             raise SystemExit("bench: the stages do not add up to what the verifier says")
+
+
+def _probability(
+    calibration: Calibration,
+    template: Template,
+    distances: Mapping[str, NDArray[np.float64]],
+    features: NDArray[np.float64],
+) -> float:
+    evidence = Evidence(
+        to_references=distances,
+        between_references=template.between,
+        features=features,
+        reference_features=template.features,
+    )
+    return float(1 / (1 + np.exp(-calibration.genuine(calibrate.terms(evidence, calibration.population)))))
 
 
 def _segment(watch: _Stopwatch, query: Trace) -> Trace:
@@ -233,21 +245,14 @@ def _plain_ms(references: Sequence[Trace], queries: Sequence[Trace]) -> _Plain:
         with watch.stage(VERIFICATION):
             analysis = verifier.analyse(query)
             distances = _plain_distances(watch, template, analysis)
-            evidence = Evidence(
-                to_references={
-                    "bilstm_se": bilstm_se.distances(analysis.prepared["bilstm_se"], template.references["bilstm_se"]),
-                    **distances,
-                },
-                between_references=template.between,
-                features=analysis.features,
-                reference_features=template.features,
-            )
-            logit = calibration.genuine(calibrate.terms(evidence, calibration.population))
+            embedding = analysis.prepared["bilstm_se"]
+            angles = {"bilstm_se": bilstm_se.distances(embedding, template.references["bilstm_se"])}
+            probability = _probability(calibration, template, angles | distances, analysis.features)
         for scorer, found in distances.items():
             ours = DISTANCES[scorer](analysis.prepared[scorer], template.references[scorer])
             if not np.allclose(found, ours, rtol=TOLERANCE):
                 raise SystemExit(f"bench: the plain time warping finds other distances ({scorer})")
-        if not np.isclose(verifier.verify(template, analysis).probability, 1 / (1 + np.exp(-logit)), atol=1e-3):
+        if not np.isclose(verifier.verify(template, analysis).probability, probability, atol=1e-3):
             raise SystemExit("bench: the plain time warping comes to another judgement")
     return _Plain(
         warping={scorer: statistics.median(watch.times[scorer]) for scorer in _PLAIN_COSTS},
@@ -256,7 +261,7 @@ def _plain_ms(references: Sequence[Trace], queries: Sequence[Trace]) -> _Plain:
     )
 
 
-def _plain_distances(watch: _Stopwatch, template: Template, analysis: Analysis) -> dict[str, Any]:
+def _plain_distances(watch: _Stopwatch, template: Template, analysis: Analysis) -> dict[str, NDArray[np.float64]]:
     distances = {}
     for scorer, (band, cost) in _PLAIN_COSTS.items():
         rows = analysis.prepared[scorer].tolist()

@@ -9,9 +9,10 @@ import pytest
 
 pytest.importorskip("jax", reason="JAX is not installed: scripts/train makes .venv-train, which has it")
 
+from support.folders import may_not_meet
 from training.build import Workshop
 from training.comparisons import Comparisons
-from training.plan import DEVELOPMENT, FAMILIES, FOLDERS, Left, networks
+from training.plan import DEVELOPMENT, FOLDERS, Left, networks
 from training.splits import FOLDS, fold_of
 
 if TYPE_CHECKING:
@@ -42,11 +43,6 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Workshop,
     made, everybody = Workshop(tmp_path, None), Everybody()
     monkeypatch.setattr(made, "_evidence", everybody)
     return made, everybody
-
-
-def may_not_meet(folder: str, database: str, user: str) -> bool:
-    kind, _, what = folder.partition("-")
-    return (kind == "fold" and fold_of(user) == int(what)) or (kind == "without" and database in FAMILIES[what])
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -97,3 +93,18 @@ def test_only_networks_that_are_not_there_are_trained_each_once(
     ran.clear()
     made.train([Left()], jobs=1)
     assert ran == []
+
+
+def test_only_networks_that_are_not_converted_are_converted_each_once_in_one_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr("training.build._python", lambda *arguments, **_: ran.append(arguments))
+    (tmp_path / "networks").mkdir()
+    (tmp_path / "networks" / "everybody.tflite").touch()
+    made = Workshop(tmp_path, None)
+    one, two = Left(frozenset({1})), Left(frozenset({2}))
+    made.convert([Left(), one, one, two])
+    assert ran == [("training.convert", one.name, two.name)]
+    made.convert([Left()])
+    assert len(ran) == 1

@@ -37,8 +37,8 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Let comparing give numbers out of the air; return by which scorers it was done."""
     done: list[str] = []
 
-    def compare(people: Sequence[Claims], network: object) -> list[Comparisons]:
-        scorers = NETWORK_SCORERS if network else OTHER_SCORERS
+    def compare(people: Sequence[Claims], network: object, scorers: tuple[str, ...]) -> list[Comparisons]:
+        assert bool(network) == (scorers == NETWORK_SCORERS)
         done.append(" ".join(scorers))
         return [
             Comparisons(
@@ -90,3 +90,13 @@ def test_it_is_computed_once(compared: list[str], tmp_path: Path) -> None:
     for left in (Left(frozenset({1})), Left(frozenset({1, 2})), Left(frozenset({1}))):
         Evidence(tmp_path, None, lambda _: NETWORK).of(1, left)
     assert sorted(compared) == sorted([" ".join(OTHER_SCORERS), *2 * [" ".join(NETWORK_SCORERS)]])
+
+
+def test_what_no_door_runs_is_of_everybody_of_the_fold_and_kept_apart(compared: list[str], tmp_path: Path) -> None:
+    made = Evidence(tmp_path, None, lambda _: NETWORK)
+    made.of(1, Left(frozenset({1})))
+    for _ in range(2):
+        found = made.also(1, ("fusion",))
+        assert {person.user for person in found} == {user for user in USERS if int(user) % FOLDS == 1}
+        assert all(person.distances.keys() == {"fusion"} for person in found)
+    assert compared.count("fusion") == 1

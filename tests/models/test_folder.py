@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 
 pytest.importorskip("jax", reason="JAX is not installed: scripts/train makes .venv-train, which has it")
 
-from penlatch.verify.artefacts import CALIBRATION, MANIFEST, NETWORK, Artefacts
+from penlatch.verify import pair
+from penlatch.verify.artefacts import CALIBRATION, MANIFEST, NETWORK, Artefacts, default_directory
 from penlatch.verify.bilstm_se import BilstmSe
 from penlatch.verify.calibrate import Calibration
 from penlatch.verify.verifier import Verifier
@@ -66,6 +68,17 @@ def test_the_manifest_says_who_was_left_out_who_taught_it_and_what_was_measured(
     assert found.metrics == METRICS
     assert found.versions["network"] == "a test on paper"
     assert found.command == folder.COMMAND
+
+
+def test_the_image_pair_network_is_named_where_it_lies_in_the_folder(
+    written: Path, shipped: Artefacts, calibration: Calibration
+) -> None:
+    for name in (pair.NETWORK, pair.HEAD):
+        shutil.copy(default_directory() / name, written)
+    network = shipped.files[NETWORK]
+    described = folder.manifest(network, FOLDERS["fold-2"], "a test on paper")
+    folder.write(written, network, described, calibration, people=PEOPLE, metrics=METRICS)
+    assert Artefacts.load(written).files.keys() == {NETWORK, CALIBRATION, pair.NETWORK, pair.HEAD}
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import get_args
 
 import pytest
 
+from support.folders import may_not_meet
 from training.plan import DEVELOPMENT, FAMILIES, FOLDERS, SHIPPED, Left, all_networks, evidence_of, networks
 from training.records import Database
 from training.splits import FOLDS, fold_of
@@ -14,12 +15,6 @@ USERS = [f"U{number}" for number in range(1, 13)]
 PEOPLE = [(database, user) for database in DEVELOPMENT for user in USERS]
 
 every_folder = pytest.mark.parametrize("folder", FOLDERS)
-
-
-def may_not_meet(folder: str, database: str, user: str) -> bool:
-    """Tell, from a folder's name alone, whether somebody is to be a stranger to it."""
-    kind, _, what = folder.partition("-")
-    return (kind == "fold" and fold_of(user) == int(what)) or (kind == "without" and database in FAMILIES[what])
 
 
 def test_there_is_a_folder_for_every_fold_and_every_family() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +17,12 @@ from penlatch.verify.artefacts import default_directory
 from penlatch.verify.pair import GOLDEN_COSINE, HEAD, NETWORK, Pair, golden_raster, logistic, read_head
 from penlatch.verify.runtime import Model
 from support import pair_runtime
+from support.runtimes import told_on_the_second_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penlatch.signal.preprocess import Ink
-
-ROOT = Path(__file__).parents[2]
 
 SAME_PROBABILITY = 0.05
 """How far P may differ between the runtimes: they round int8 products differently."""
@@ -153,21 +150,7 @@ def test_the_network_has_no_loops_and_no_foreign_operators(head: dict[str, Any])
 @pytest.fixture(scope="module")
 def elsewhere() -> dict[str, Any]:
     """What `support.pair_runtime` tells on ai-edge-litert."""
-    configured = os.environ.get("PENLATCH_LITERT_PYTHON")
-    python = Path(configured) if configured else ROOT / ".venv-litert" / "bin" / "python"
-    if not python.exists():
-        pytest.skip(f"no second runtime: {python} does not exist (scripts/test --setup makes it)")
-    finished = subprocess.run(
-        [python, pair_runtime.__file__],
-        env=os.environ | {"PYTHONPATH": str(ROOT / "daemon")},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stderr
-    answer: dict[str, Any] = json.loads(finished.stdout)
-    return answer
+    return told_on_the_second_runtime(pair_runtime)
 
 
 def test_golden_features_on_the_second_runtime(elsewhere: dict[str, Any]) -> None:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import struct
-import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,11 +13,10 @@ from penlatch.verify.artefacts import NETWORK, Artefacts
 from penlatch.verify.bilstm_se import GOLDEN_COSINE, golden_input
 from penlatch.verify.runtime import Model
 from support import second_runtime
+from support.runtimes import told_on_the_second_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-ROOT = Path(__file__).parents[2]
 
 SAME_PROBABILITY = 0.02
 """How far P(genuine) may differ between the runtimes: they round int8 products differently."""
@@ -187,29 +182,10 @@ def test_an_answer_that_is_not_a_number_is_an_error(shipped: Artefacts, monkeypa
 # --- Both runtimes ----------------------------------------------------------------------------------------
 
 
-def other_python() -> Path:
-    """Return the Python of an environment with ai-edge-litert."""
-    configured = os.environ.get("PENLATCH_LITERT_PYTHON")
-    return Path(configured) if configured else ROOT / ".venv-litert" / "bin" / "python"
-
-
 @pytest.fixture(scope="module")
 def elsewhere() -> dict[str, Any]:
     """What `support.second_runtime` tells on ai-edge-litert."""
-    python = other_python()
-    if not python.exists():
-        pytest.skip(f"no second runtime: {python} does not exist (scripts/test --setup makes it)")
-    finished = subprocess.run(
-        [python, second_runtime.__file__],
-        env=os.environ | {"PYTHONPATH": str(ROOT / "daemon")},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stderr
-    answer: dict[str, Any] = json.loads(finished.stdout)
-    return answer
+    return told_on_the_second_runtime(second_runtime)
 
 
 def test_golden_vectors_here() -> None:

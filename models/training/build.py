@@ -88,9 +88,7 @@ class Workshop:
         """Return everybody whom a folder's network has not met, compared by it."""
         return [person for fold in range(FOLDS) for person in self._evidence.of(fold, left)]
 
-    def also(
-        self, people: Sequence[Comparisons], left: Left, scorers: tuple[str, ...]
-    ) -> list[Comparisons]:
+    def also(self, people: Sequence[Comparisons], left: Left, scorers: tuple[str, ...]) -> list[Comparisons]:
         """Return the same people with scorers besides, which ask no network and which no door runs."""
         others = {
             (other.database, other.user): other

@@ -10,10 +10,8 @@ neither these people nor anybody whom the folder itself must not meet:
 | `fold-k` | all but fold k | all but folds j and k |
 | `without-D` | all but database D | all but database D and fold j |
 
-No claim on a tested person, forgeries included, reaches either the network or the calibration that judges them. One
-thing of theirs may: random forgeries are the first genuine signatures of other people of the same database, whatever
-their fold (`training.comparisons.claims`), so that a calibration may have seen one signature of a tested person as a
-stranger's on somebody else.
+Nothing of a tested person, forgeries included, reaches either the network or the calibration that judges them: their
+signatures are not among the random forgeries of others either (`evidence.Evidence.without`).
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from training.plan import DEVELOPMENT, FOLDERS, Left, networks
 from training.splits import FOLDS, fold_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 USERS = [str(number) for number in range(8)]
@@ -36,6 +37,11 @@ class Everybody:
             for user in USERS
             if fold_of(user) == fold and not by.allows(database, user)
         ]
+
+    def without(self, people: Iterable[Comparisons], left: Left) -> list[Comparisons]:
+        found = list(people)
+        assert all(left.allows(person.database, person.user) for person in found)
+        return found
 
 
 @pytest.fixture

@@ -100,3 +100,19 @@ def test_what_no_door_runs_is_of_everybody_of_the_fold_and_kept_apart(compared: 
         assert {person.user for person in found} == {user for user in USERS if int(user) % FOLDS == 1}
         assert all(person.distances.keys() == {"fusion"} for person in found)
     assert compared.count("fusion") == 1
+
+
+@pytest.mark.usefixtures("compared")
+def test_whoever_is_left_out_is_nobody_s_random_forger(tmp_path: Path) -> None:
+    """A tested person's signature must not teach a calibration what strangers are like, either."""
+    left = Left(frozenset({3}))
+    made = Evidence(tmp_path, None, lambda _: NETWORK)
+    for fold in (0, 1, 2):
+        whole = made.of(fold, evidence_of(left, fold))
+        for before, after in zip(whole, made.without(whole, left), strict=True):
+            forgers = [user for user in USERS if user != before.user]
+            assert (before.kinds == "random").sum() == len(forgers)
+            assert (after.kinds == "random").sum() == sum(int(user) % FOLDS != 3 for user in forgers)
+            assert (after.kinds == "genuine").sum() == (before.kinds == "genuine").sum() == 8
+            assert all(len(table) == len(after.kinds) for table in after.distances.values())
+            assert len(after.features) == len(after.sessions) == len(after.kinds)

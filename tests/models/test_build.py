@@ -27,6 +27,8 @@ class Everybody:
 
     def __init__(self) -> None:
         self.asked: list[tuple[int, Left]] = []
+        self.kept_from: list[Left] = []
+        """Whose signatures were taken out of the random forgeries, call by call."""
 
     def of(self, fold: int, by: Left) -> list[Comparisons]:
         self.asked.append((fold, by))
@@ -40,6 +42,7 @@ class Everybody:
 
     def without(self, people: Iterable[Comparisons], left: Left) -> list[Comparisons]:
         found = list(people)
+        self.kept_from.append(left)
         assert all(left.allows(person.database, person.user) for person in found)
         return found
 
@@ -58,6 +61,7 @@ def test_a_calibration_is_fitted_to_all_whom_its_folder_may_meet_and_to_nobody_e
     found = sorted((person.database, person.user) for person in workshop[0].people(FOLDERS[folder]))
     wanted = [(d, u) for d in DEVELOPMENT for u in USERS if not may_not_meet(folder, d, u)]
     assert found == sorted(wanted)
+    assert workshop[1].kept_from == [FOLDERS[folder]]
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

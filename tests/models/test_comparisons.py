@@ -25,7 +25,6 @@ from training.comparisons import (
     compare,
 )
 from training.records import MIN_POINTS, Record
-from training.splits import fold_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,3 +140,16 @@ def test_comparisons_by_other_scorers_stand_beside_them(person: Claims, compared
     assert together.distances.keys() == set(SCORERS)
     for scorer in SCORERS:
         np.testing.assert_array_equal(together.distances[scorer], compared.distances[scorer])
+
+
+def test_of_some_signatures_only_the_rest_stays_as_it_was(compared: Comparisons) -> None:
+    kept = compared.kinds != "skilled"
+    some = compared.only(kept)
+    assert some.kinds.tolist() == compared.kinds[kept].tolist()
+    assert (some.database, some.user, some.candidates) == (compared.database, compared.user, compared.candidates)
+    before, after = compared.evidence([3, 1]), some.evidence([3, 1])
+    for scorer in SCORERS:
+        np.testing.assert_array_equal(after.to_references[scorer], before.to_references[scorer][kept])
+        np.testing.assert_array_equal(after.between_references[scorer], before.between_references[scorer])
+    np.testing.assert_array_equal(after.features, before.features[kept])
+    np.testing.assert_array_equal(some.sessions, compared.sessions[kept])

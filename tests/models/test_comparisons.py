@@ -25,7 +25,6 @@ from training.comparisons import (
     compare,
 )
 from training.records import MIN_POINTS, Record
-from training.splits import fold_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

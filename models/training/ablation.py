@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from penlatch.verify.calibrate import Boosted, Logistic, Skill, both, terms
+from penlatch.verify.calibrate import Boosted, Logistic, Skill, both, term_names, terms
 from training.build import WORK, Workshop
 from training.calibration import (
     FIRST,
@@ -25,7 +25,6 @@ from training.calibration import (
     fit_population,
     fit_skill,
     hand_terms,
-    skill_terms,
 )
 from training.measure import baseline, split, summary
 from training.plan import FOLDERS, Left
@@ -72,7 +71,7 @@ def judge(variant: Variant, people: list[Comparisons], strangers: list[Compariso
     """Fit a variant to people and let it judge strangers: scores by database."""
     population = fit_population(people, variant.scorers)
     drawn = draw(people, population, np.random.default_rng(0))
-    names = tuple(name for name in skill_terms(variant.scorers) if variant.globals_ or not name.startswith(_GLOBALS))
+    names = tuple(name for name in term_names(variant.scorers) if variant.globals_ or not name.startswith(_GLOBALS))
     skill = fit_skill(names, drawn)
     hand = fit_hand(hand_terms(variant.scorers), drawn)
     found: dict[str, list[Scores]] = {}

@@ -12,9 +12,7 @@ from penlatch.signal.features import FEATURES
 from penlatch.verify.calibrate import (
     FLOOR,
     FORMAT,
-    GROUPS,
     MAX_TERM,
-    SIGNED,
     Calibration,
     Logistic,
     Population,
@@ -22,12 +20,14 @@ from penlatch.verify.calibrate import (
     Spread,
     both,
     own_spread,
+    term_names,
     terms,
     z_scores,
 )
 from penlatch.verify.reasons import disagreements
 from training.boosting import fit_boosted
 from training.metrics import equal_error
+from training.splits import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -106,18 +106,6 @@ def fit_logistic(
 # --- The whole calibration --------------------------------------------------------------------------------
 
 
-def skill_terms(scorers: Sequence[str]) -> tuple[str, ...]:
-    """Return what tells a forger from the writer."""
-    return (
-        *(f"{scorer}_{what}" for scorer in scorers for what in ("mean", "least", "most", "spread", "raw")),
-        *("z_mean", "z_rms", "z_top"),
-        *(f"z_{group}" for group in GROUPS),
-        *(f"z_{feature.name}" for feature in FEATURES),
-        *(f"s_{name}" for name in SIGNED),
-        *("own", "references"),
-    )
-
-
 def hand_terms(scorers: Sequence[str]) -> tuple[str, ...]:
     """Return what tells one hand from another: few, and raw; with one reference there is nothing else to go by."""
     return tuple(f"{scorer}_{what}" for scorer in scorers for what in ("mean", "least", "raw"))
@@ -179,14 +167,14 @@ def fit(people: Sequence[Comparisons], *, scorers: Sequence[str] = SCORERS, seed
     drawn = draw(people, population, rng)
     few = [_samples(person, population, AGREEMENT_DRAWS, rng) for person in people]
     hand = fit_hand(hand_terms(scorers), drawn)
-    skill = fit_skill(skill_terms(scorers), drawn)
+    skill = fit_skill(term_names(scorers), drawn)
     agreement = fit_hand(hand_terms(scorers), few)
     return Calibration(
         format=FORMAT,
         features=tuple(feature.name for feature in FEATURES),
         population=population,
         scorers=tuple(scorers),
-        skill=msgspec.structs.replace(skill, shift=-_balance(skill_terms(scorers), drawn, hand)),
+        skill=msgspec.structs.replace(skill, shift=-_balance(term_names(scorers), people, drawn, hand)),
         hand=hand,
         agreement=_shifted(agreement, -_least_genuine(agreement, few)),
         surprise=_exceeded(people, population, by=0.05),
@@ -240,15 +228,22 @@ def fit_skill(names: Sequence[str], drawn: Sequence[Sequence[_Sample]]) -> Skill
     )
 
 
-def _balance(names: Sequence[str], drawn: Sequence[Sequence[_Sample]], hand: Logistic) -> float:
+def _inner_fold(person: Comparisons) -> int:
+    return number_of(person.user) % INNER_FOLDS
+
+
+def _balance(
+    names: Sequence[str], people: Sequence[Comparisons], drawn: Sequence[Sequence[_Sample]], hand: Logistic
+) -> float:
     """Find the logit where FMR (skilled) = FNMR, for people the models were not fitted to.
 
-    People are dealt into folds; each fold's first samples are judged by models fitted to the other folds.
+    People are dealt into folds; each fold's first samples are judged by models fitted to the other folds. Whoever is in
+    two databases is in one fold.
     """
     genuine, skilled = [], []
     for fold in range(INNER_FOLDS):
-        model = fit_skill(names, [p for i, p in enumerate(drawn) if i % INNER_FOLDS != fold])
-        for person in drawn[fold::INNER_FOLDS]:
+        model = fit_skill(names, [d for p, d in zip(people, drawn, strict=True) if _inner_fold(p) != fold])
+        for person in (d for p, d in zip(people, drawn, strict=True) if _inner_fold(p) == fold):
             first = person[0]
             logits = both(model.logit(first.terms), hand.logit(first.terms))
             genuine.append(logits[first.kinds == "genuine"])

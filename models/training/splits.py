@@ -17,7 +17,16 @@ def fold_of(user: str) -> int:
     Raises:
         ValueError: if the name holds no number.
     """
+    return number_of(user) % FOLDS
+
+
+def number_of(user: str) -> int:
+    """Return the number in a person's name.
+
+    Raises:
+        ValueError: if it holds none.
+    """
     digits = re.findall(r"\d+", user)
     if not digits:
         raise ValueError(f"{user!r} holds no number to be dealt by")
-    return int(digits[-1]) % FOLDS
+    return int(digits[-1])

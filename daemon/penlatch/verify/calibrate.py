@@ -28,7 +28,7 @@ from penlatch.errors import ModelError
 from penlatch.signal.features import FEATURES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -54,6 +54,9 @@ SIGNED = (
     *("slow_share", "log_speed_variation", "pen_up_share", "mean_pressure", "log_beat", "log_curvature", "log_path"),
 )
 """Global features that forgers move in one direction: they are slower, tremble, and draw more line than needed."""
+LEAST_SKILL = -3.0
+"""A logit: however unlike, a signature may be a bad day's of the writer with this probability, 1 in 21; below it, only
+the question of the hand goes on to tell bad days from strangers."""
 MAX_DEPTH = 64
 """Of a tree; more is no tree of ours."""
 
@@ -144,7 +147,7 @@ class Boosted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True
         )
 
     def problem(self) -> str | None:
-        """Say what is wrong with it, None where every walk through it ends in a leaf."""
+        """Say what is wrong with it, None where every walk through it ends in a leaf within `depth` steps."""
         count = len(self.term)
         if {len(self.threshold), len(self.left), len(self.right), len(self.value)} != {count}:
             return "its trees have columns of different lengths"
@@ -152,6 +155,12 @@ class Boosted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True
             return "its trees lead nowhere"
         if not all(0 <= term < len(self.terms) for term in self.term) or not 0 <= self.depth <= MAX_DEPTH:
             return "its trees look at terms that are not there"
+        left, right = np.array(self.left, dtype=np.intp), np.array(self.right, dtype=np.intp)
+        reached = np.unique(np.array(self.roots, dtype=np.intp))
+        for _ in range(self.depth):
+            reached = np.unique(np.concatenate((left[reached], right[reached])))
+        if (left[reached] != reached).any() or (right[reached] != reached).any():
+            return "its trees are deeper than they say"
         return None
 
 
@@ -164,8 +173,9 @@ class Skill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Added to the mean of both logits, so that 0.5 lies where both errors are equally frequent."""
 
     def logit(self, terms: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Return ln(P / (1 - P)), float64 [...]; see `Logistic.logit`."""
-        return 0.5 * (self.logistic.logit(terms) + self.boosted.logit(terms)) + self.shift
+        """Return ln(P / (1 - P)), float64 [...], above `LEAST_SKILL`; see `Logistic.logit`."""
+        own = 0.5 * (self.logistic.logit(terms) + self.boosted.logit(terms)) + self.shift
+        return np.asarray(np.logaddexp(own, LEAST_SKILL))
 
 
 def both(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -214,9 +224,12 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ModelError(path=path, problem="its columns are of different lengths")
         if problem := calibration.skill.boosted.problem():
             raise ModelError(path=path, problem=problem)
-        unknown = set(calibration.scorers) - calibration.population.spread.keys()
-        if unknown:
-            raise ModelError(path=path, problem=f"it knows nothing of {', '.join(sorted(unknown))}")
+        if set(calibration.scorers) != calibration.population.spread.keys():
+            raise ModelError(path=path, problem="its scorers are not those whose spread it knows")
+        known = set(term_names(calibration.scorers))
+        for model in (calibration.skill.logistic, calibration.skill.boosted, calibration.hand, calibration.agreement):
+            if unknown := set(model.terms) - known:
+                raise ModelError(path=path, problem=f"it has unknown terms: {', '.join(sorted(unknown))}")
         return calibration
 
     def genuine(self, terms: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -236,6 +249,18 @@ class Evidence:
     """Global features of the query, float64 [..., len(FEATURES)]."""
     reference_features: NDArray[np.float64]
     """Of the references, float64 [n, len(FEATURES)]."""
+
+
+def term_names(scorers: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of all terms that there are with some scorers; see `terms`."""
+    return (
+        *(f"{scorer}_{what}" for scorer in scorers for what in ("mean", "least", "most", "spread", "raw")),
+        *("z_mean", "z_rms", "z_top"),
+        *(f"z_{group}" for group in GROUPS),
+        *(f"z_{feature.name}" for feature in FEATURES),
+        *(f"s_{name}" for name in SIGNED),
+        *("own", "references"),
+    )
 
 
 def terms(evidence: Evidence, population: Population) -> dict[str, NDArray[np.float64]]:

@@ -17,6 +17,7 @@ from penlatch.verify.artefacts import CALIBRATION, Artefacts
 from penlatch.verify.calibrate import (
     FLOOR,
     FORMAT,
+    LEAST_SKILL,
     MAX_DEPTH,
     MAX_Z,
     SIGNED,
@@ -209,6 +210,9 @@ def test_whole_trees_have_no_problem() -> None:
         ({"terms": ["a"]}, "not there"),
         ({"depth": -1}, "not there"),
         ({"depth": MAX_DEPTH + 1}, "not there"),
+        ({"depth": 1}, "deeper"),
+        ({"left": [1, 0, 2, 3, 4, 6, 6, 7]}, "deeper"),
+        ({"right": [2, 4, 2, 3, 2, 7, 6, 7]}, "deeper"),
     ],
 )
 def test_damaged_trees_say_what_is_wrong(changed: dict[str, object], problem: str) -> None:
@@ -222,7 +226,15 @@ def test_skill_is_the_mean_of_both_models_and_a_shift() -> None:
     logistic = Logistic(terms=("b",), mean=(0.0,), scale=(1.0,), weight=(1.0,), intercept=3.0)
     skill = Skill(logistic=logistic, boosted=trees(), shift=-0.5)
     # The logistic model says 3 + 2, the trees 0.25 + 2 + 0.5.
-    assert skill.logit({"a": np.array(1.0), "b": np.array(2.0)}) == pytest.approx((5 + 2.75) / 2 - 0.5)
+    expected = np.logaddexp((5 + 2.75) / 2 - 0.5, LEAST_SKILL)
+    assert skill.logit({"a": np.array(1.0), "b": np.array(2.0)}) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("b", [-1e6, -50.0, -10.0])
+def test_skill_gives_nobody_up_altogether(b: float) -> None:
+    logistic = Logistic(terms=("b",), mean=(0.0,), scale=(1.0,), weight=(100.0,), intercept=0.0)
+    skill = Skill(logistic=logistic, boosted=trees(), shift=0.0)
+    assert skill.logit({"a": np.array(1.0), "b": np.array(b)}) == pytest.approx(LEAST_SKILL, abs=0.01)
 
 
 @given(first=st.floats(-15, 15), second=st.floats(-15, 15))
@@ -294,7 +306,7 @@ def test_whatever_the_evidence_the_probability_is_a_number(
         (("skill", "boosted", "value"), [1.0], "different lengths"),
         (("skill", "boosted", "roots"), [10**6], "lead nowhere"),
         (("skill", "boosted", "depth"), 65, "not there"),
-        (("scorers",), ["bilstm_se", "graphology"], "knows nothing of graphology"),
+        (("scorers",), ["bilstm_se", "graphology"], "its scorers are not those"),
         (("population", "deviation"), [1.0], "different lengths"),
         (("skill", "shift"), "high", "damaged"),
         (("genuine",), {}, "damaged"),

@@ -112,10 +112,15 @@ def test_the_threshold_is_that_of_the_configuration(folder: Path, tmp_path: Path
     assert (told["verdict"], result.exit_code) == ("no_match", 1)
 
 
-def test_too_few_references_are_wrong_usage(folder: Path) -> None:
-    result = replay(folder, "genuine1.txt", references=2)
+def test_one_reference_is_enough(folder: Path) -> None:
+    result = replay(folder, "stranger.txt", references=1)
+    assert result.exit_code == 1, result.output
+
+
+def test_too_many_references_are_wrong_usage(folder: Path) -> None:
+    result = replay(folder, "genuine1.txt", more=("--reference", str(folder / "r1.txt")) * 8)
     assert result.exit_code == 2
-    assert "3 to 12" in result.stderr
+    assert "1 to 12" in result.stderr
 
 
 def test_a_reference_unlike_the_others_is_named(folder: Path) -> None:

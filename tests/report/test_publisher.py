@@ -82,6 +82,7 @@ async def test_a_decision_is_published_as_it_was_committed(broker: Mosquitto, la
         "latency_ms": None,
         "transaction": None,
         "historical": False,
+        "reasons": [],
     }
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from training import folder
 from training.calibration import fit
 from training.evidence import Evidence, scorer
-from training.measure import figures
+from training.measure import figures, quoted
 from training.parameters import golden_embeddings, made_with
 from training.plan import FAMILIES, FOLDERS, SHIPPED, Left, evidence_of, networks
 from training.splits import FOLDS
@@ -147,7 +147,7 @@ def main() -> None:
     # The shipped folder last: it says what was measured of the others.
     for name in sorted(options.only, key=lambda name: name == SHIPPED):
         if name == SHIPPED:
-            measured = figures(folds) if len(folds) == FOLDS else {}
+            measured = quoted(figures(folds)) if len(folds) == FOLDS else {}
             workshop.make(name, options.out, measured)
             continue
         calibration = workshop.make(name, options.out / "folds" / name, {})

@@ -12,6 +12,7 @@ import numpy as np
 from penlatch.verify import dtw
 from penlatch.verify.calibrate import terms
 from training.metrics import eer, rates
+from training.splits import FOLDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -65,7 +66,7 @@ def summary(people: Sequence[Scores], *, threshold: float | None = None) -> dict
         people: scores of each.
         threshold: where to count FMR and FNMR as well, as a logit.
     """
-    genuine, skilled, random = (np.concatenate([p[kind] for p in people]) for kind in ("genuine", "skilled", "random"))
+    genuine, skilled, random = (np.concatenate([p[k] for p in people]) for k in ("genuine", "skilled", "random"))
     found: dict[str, Any] = {"people": len(people), "genuine": len(genuine), "random": len(random)}
     found["eer_random"] = _percent(eer(genuine, random))
     if len(skilled):
@@ -105,3 +106,23 @@ def _protocols(person: Comparisons) -> Mapping[str, list[int]]:
 
 def _percent(share: float) -> float:
     return round(100 * share, 2)
+
+
+MAIN: Final = "svc2004-task2"
+"""The database that a manifest quotes first."""
+
+
+def quoted(measured: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what the shipped manifest says: all of `figures`, and what the daemon and its tools quote of them."""
+    first, both = measured[f"{MAIN}, first 5"], measured[f"{MAIN}, two sittings"]
+    return {
+        "protocol": f"{MAIN}, first 5 references, {FOLDS} folds by person, by models that met nobody whom they judge",
+        "penlatch": {**first["penlatch"], "threshold": 0.5},
+        "dtw": first["dtw"],
+        "two_sittings": {
+            "one": first["penlatch"]["eer_skilled"],
+            "two": both["penlatch"]["eer_skilled"],
+            "data": f"SVC2004 Task2, {both['penlatch']['people']} people, 5 references",
+        },
+        "measured": dict(measured),
+    }

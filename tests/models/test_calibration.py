@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from penlatch.signal.features import FEATURES
-from penlatch.verify.calibrate import FLOOR, Calibration, own_spread, terms
+from penlatch.verify.calibrate import FLOOR, Calibration, own_spread, term_names, terms
 from penlatch.verify.verifier import DISTANCES
 from training import boosting, calibration
 from training.calibration import (
@@ -20,7 +20,6 @@ from training.calibration import (
     fit_logistic,
     fit_population,
     hand_terms,
-    skill_terms,
 )
 from training.comparisons import Comparisons
 from training.measure import judged, summary
@@ -120,7 +119,7 @@ def test_the_population_is_the_mean_over_people(people: list[Comparisons]) -> No
 
 def test_every_term_of_a_model_is_computed_at_a_door(people: list[Comparisons]) -> None:
     found = terms(people[0].evidence([0, 1, 2]), fit_population(people, SCORERS))
-    for names in (skill_terms(SCORERS), hand_terms(SCORERS)):
+    for names in (term_names(SCORERS), hand_terms(SCORERS)):
         assert set(names) <= found.keys()
         assert len(set(names)) == len(names)
 
@@ -198,7 +197,7 @@ def test_forgeries_of_who_weighs_nothing_change_nothing(
     monkeypatch.setattr(boosting, "ROUNDS", 3)
     monkeypatch.setitem(calibration.DATABASE, "susig-blind", 0.0)
     rng = np.random.default_rng(9)
-    names, share = skill_terms(SCORERS), {"genuine": 1.0, "skilled": 1.0}
+    names, share = term_names(SCORERS), {"genuine": 1.0, "skilled": 1.0}
     ignored = replace(person(99, rng), database="susig-blind")
     population = fit_population(people, SCORERS)
     tables = []

@@ -12,7 +12,7 @@ from penlatch.signal.features import FEATURES
 from penlatch.verify import dtw
 from penlatch.verify.calibrate import FORMAT, Boosted, Calibration, Logistic, Population, Skill, Spread, both, terms
 from training.comparisons import Comparisons
-from training.measure import LEAST_TESTED, Scores, baseline, figures, judged, sittings, summary
+from training.measure import LEAST_TESTED, Scores, baseline, figures, judged, quoted, sittings, summary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +81,8 @@ def test_judged_are_the_calibration_s_logits() -> None:
     one, chosen = person(), [0, 1, 2]
     values = terms(one.evidence(chosen), CALIBRATION.population)
     # Half of the skill is the logistic model, the trees say nothing.
-    expected = both(-0.5 * values["dtw_raw"], -values["dtw_raw"])
+    skill = np.logaddexp(-0.5 * values["dtw_raw"], LEAST_SKILL)
+    expected = both(skill, -values["dtw_raw"])
     np.testing.assert_allclose(judged(CALIBRATION, one, chosen)["random"], expected[one.kinds == "random"])
 
 
@@ -140,3 +141,13 @@ def test_whoever_has_too_few_left_is_not_measured() -> None:
     found = figures([(CALIBRATION, [left, fewer])])
     assert found["susig-visual, first 5"]["penlatch"]["people"] == 1
     assert found["susig-visual, first 3"]["penlatch"]["people"] == 2
+
+
+def test_a_manifest_quotes_what_the_daemon_tells_people() -> None:
+    one = {"penlatch": {"people": 40, "eer_skilled": 4.0, "fmr_skilled": 5.0}, "dtw": {"eer_skilled": 8.0}}
+    two = {"penlatch": {"people": 39, "eer_skilled": 2.0}, "dtw": {"eer_skilled": 5.0}}
+    told = quoted({"svc2004-task2, first 5": one, "svc2004-task2, two sittings": two})
+    assert (told["two_sittings"]["one"], told["two_sittings"]["two"]) == (4.0, 2.0)
+    assert "39 people" in told["two_sittings"]["data"]
+    assert told["penlatch"]["threshold"] == 0.5
+    assert told["measured"].keys() == {"svc2004-task2, first 5", "svc2004-task2, two sittings"}

@@ -10,7 +10,18 @@ import pytest
 
 from penlatch.signal.features import FEATURES
 from penlatch.verify import dtw
-from penlatch.verify.calibrate import FORMAT, Boosted, Calibration, Logistic, Population, Skill, Spread, both, terms
+from penlatch.verify.calibrate import (
+    FORMAT,
+    LEAST_SKILL,
+    Boosted,
+    Calibration,
+    Logistic,
+    Population,
+    Skill,
+    Spread,
+    both,
+    terms,
+)
 from training.comparisons import Comparisons
 from training.measure import LEAST_TESTED, Scores, baseline, figures, judged, quoted, sittings, summary
 

@@ -23,7 +23,7 @@ from training.metrics import eer
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TOLERANCE: Final = 0.10
+TOLERANCE: Final = 0.02
 """Mean difference of P(genuine) between models made again on another kind of processor and the shipped ones."""
 PEOPLE: Final = 20
 FIRST_SEED: Final = 50_000

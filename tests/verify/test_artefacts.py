@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def models(tmp_path: Path) -> Path:
     """A copy of the shipped models that may be harmed."""
-    for name in (NETWORK, CALIBRATION, MANIFEST):
+    for name in (MANIFEST, *Artefacts.load().files):
         shutil.copy(default_directory() / name, tmp_path)
     return tmp_path
 

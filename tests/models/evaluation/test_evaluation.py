@@ -33,7 +33,6 @@ from training.evaluation.report import Matrix, Report, to_json
 from training.evaluation.scoring import SCORERS, Degrading, alone, score
 from training.evaluation.unseen import ModelsMissingError, choose
 from training.evaluation.verification import run
-from training.splits import fold_of
 
 if TYPE_CHECKING:
     from penlatch.ink import Trace
@@ -254,15 +253,16 @@ def test_the_matrix_needs_all_its_models_before_it_begins(folds: Path, capsys: p
     assert "without-susig" in fails(capsys, "--matrix")
 
 
-def test_the_models_of_a_fold_beat_plain_time_warping_on_its_people() -> None:
+def test_the_fold_models_beat_plain_time_warping_on_people_whom_they_have_not_met() -> None:
+    """Of all folds together: ten people of one fold are too few for any order of two rates."""
     try:
         plan = first(read("svc2004-task2"), 5)
-        mine = [trial for trial in plan.trials if fold_of(trial.user) == 0]
-        choices = choose("svc2004-task2", [trial.user for trial in mine])
+        choices = choose("svc2004-task2", [trial.user for trial in plan.trials])
     except (DataMissingError, ModelsMissingError) as missing:
         pytest.skip(str(missing))
-    found = score([dataclasses.replace(trial, random=()) for trial in mine], choices, ["fused", "dtw"]).trials
-    assert Pairs(found, "fused", "skilled").eer() < Pairs(found, "dtw", "skilled").eer()
+    found = score([dataclasses.replace(trial, random=()) for trial in plan.trials], choices, ["fused", "dtw"]).trials
+    assert not any(scored.choice.has_met(scored.user) for scored in found)
+    assert Pairs(found, "fused", "skilled").eer() < 0.7 * Pairs(found, "dtw", "skilled").eer()
 
 
 # --- The command ------------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ def distances(
 
     # A row's places: a wall, j from low(i) to the widest band's end, and room for the band to step on.
     places = 1 + int((high - low).max()) + 1 + int(step.max())
-    costs = _costs(query, references, low[1:], places - 1, cost)
+    costs = cost(query, _windows(references, low[1:], places - 1))
     costs[np.arange(places - 1) > (high - low)[1:, :, np.newaxis]] = _WALL
     until, before = np.zeros((2, n, width, places))
     np.cumsum(costs, axis=-1, dtype=np.float64, out=until[..., 1:])
@@ -97,28 +97,16 @@ def _band(band: float, n: int, rows: NDArray[np.intp]) -> tuple[NDArray[np.intp]
     return low.astype(np.intp), high.astype(np.intp)
 
 
-_BLOCK: Final = 48
-"""Rows of the query whose windows are laid out at a time: a terminal has no megabytes to spare for all of them."""
-
-
-def _costs(
-    query: NDArray[np.float32],
-    references: Sequence[NDArray[np.float32]],
-    low: NDArray[np.intp],
-    places: int,
-    cost: Cost,
-) -> NDArray[np.float32]:
-    """Return the costs of aligning each row of the query with the rows j = `low`, `low` + 1, … of each reference.
+def _windows(references: Sequence[NDArray[np.float32]], low: NDArray[np.intp], places: int) -> NDArray[np.float32]:
+    """Return the rows j = `low`, `low` + 1, … of each reference that each row of the query looks at.
 
     Args:
-        query: [n, channels].
         references: [m, channels] each; beyond their ends they count as zeros.
         low: Where to begin, from 1, [n, references].
         places: How many rows j to look at.
-        cost: Of aligning two rows.
 
     Returns:
-        [n, references, places].
+        [n, references, places, channels], a copy.
     """
     channels = references[0].shape[1]
     room = max(len(reference) for reference in references) + places
@@ -126,14 +114,8 @@ def _costs(
     for k, reference in enumerate(references):
         padded[k, : len(reference)] = reference
     begin = np.arange(len(references)) * room + low - 1
-    windows = sliding_window_view(padded.reshape(-1), places * channels)
-    costs = np.empty((*low.shape, places), dtype=np.float32)
-    for first in range(0, len(query), _BLOCK):
-        rows = slice(first, first + _BLOCK)
-        # Indexing copies, so that a cost may overwrite what it is given.
-        laid_out = windows[begin[rows] * channels].reshape(*begin[rows].shape, places, channels)
-        costs[rows] = cost(query[rows], laid_out)
-    return costs
+    flat = sliding_window_view(padded.reshape(-1), places * channels)[begin * channels]
+    return np.asarray(flat.reshape(*low.shape, places, channels))
 
 
 def city_block(query: NDArray[np.float32], windows: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -71,10 +71,10 @@ def _columns(names: Sequence[str], trees: Sequence[NDArray[Any]], *, intercept: 
         columns["value"] += [_short(v) for v in np.where(leaf, nodes["value"] / FORESTS, 0.0)]
     return Boosted(
         terms=tuple(names),
-        roots=tuple(int(root) for root in roots[:-1]),
+        roots=roots[:-1],
         depth=int(max(nodes["depth"].max() for nodes in trees)),
         intercept=intercept,
-        **{name: tuple(values) for name, values in columns.items()},
+        **{name: np.array(values) for name, values in columns.items()},
     )
 
 

@@ -88,7 +88,7 @@ def write(
         metrics: what was measured of models of this make.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    content = msgspec.json.encode(calibration) + b"\n"
+    content = calibration.to_bytes()
     whole = msgspec.structs.replace(
         described,
         sha256={

@@ -29,6 +29,7 @@ from penlatch.verify.calibrate import (
     Skill,
     Spread,
     both,
+    column,
     own_spread,
     terms,
     z_scores,
@@ -168,7 +169,7 @@ STUMPS = {
 
 
 def trees(**changed: object) -> Boosted:
-    return msgspec.convert({**STUMPS, **changed}, Boosted)
+    return msgspec.convert({**STUMPS, **changed}, Boosted, dec_hook=column)
 
 
 @pytest.mark.parametrize(
@@ -306,6 +307,10 @@ def test_whatever_the_evidence_the_probability_is_a_number(
         (("skill", "boosted", "value"), [1.0], "different lengths"),
         (("skill", "boosted", "roots"), [10**6], "lead nowhere"),
         (("skill", "boosted", "depth"), 65, "not there"),
+        (("skill", "boosted", "left"), [0.5], "damaged"),
+        (("skill", "boosted", "value"), [[1.0]], "damaged"),
+        (("skill", "boosted", "value"), ["1"], "damaged"),
+        (("skill", "boosted", "threshold"), 1.0, "damaged"),
         (("scorers",), ["bilstm_se", "graphology"], "its scorers are not those"),
         (("population", "deviation"), [1.0], "different lengths"),
         (("skill", "shift"), "high", "damaged"),

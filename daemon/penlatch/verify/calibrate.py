@@ -16,13 +16,13 @@ module, to people who are not tested.
 
 from __future__ import annotations
 
-import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from penlatch.errors import ModelError
 from penlatch.signal.features import FEATURES
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
+Places = NDArray[np.intp]
+Numbers = NDArray[np.float64]
+"""Columns of `calibration.json` that are kept as arrays: as Python's numbers they would take ten times the memory."""
 
 FORMAT = 2
 """Version of `calibration.json`; a reader refuses any other."""
@@ -104,22 +106,22 @@ class Logistic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.intercept + np.asarray(standard.clip(-MAX_TERM, MAX_TERM) @ np.array(self.weight))
 
 
-class Boosted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
+class Boosted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, eq=False):
     """Boosted trees: ln(P / (1 - P)) is an intercept and the sum of one leaf's value of each tree.
 
     The nodes of all trees lie in one list. A leaf is a node that leads to itself.
     """
 
     terms: tuple[str, ...]
-    roots: tuple[int, ...]
+    roots: Places
     """Where each tree begins."""
-    term: tuple[int, ...]
+    term: Places
     """Of each node: which term it looks at."""
-    threshold: tuple[float, ...]
+    threshold: Numbers
     """It goes to the left where the term is at most this, else to the right."""
-    left: tuple[int, ...]
-    right: tuple[int, ...]
-    value: tuple[float, ...]
+    left: Places
+    right: Places
+    value: Numbers
     """Of a leaf; 0 elsewhere."""
     depth: int
     """Most steps from a root to a leaf."""
@@ -128,40 +130,32 @@ class Boosted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True
     def logit(self, terms: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
         """Return ln(P / (1 - P)), float64 [...]; see `Logistic.logit`."""
         values = np.moveaxis(np.array([terms[name] for name in self.terms]), 0, -1)
-        term, threshold, left, right, value = self._nodes
         flat = values.reshape(-1, len(self.terms))
-        node = np.broadcast_to(np.array(self.roots), (len(flat), len(self.roots)))
+        node = np.broadcast_to(self.roots, (len(flat), len(self.roots)))
         row = np.arange(len(flat))[:, np.newaxis]
         for _ in range(self.depth):
-            node = np.where(flat[row, term[node]] <= threshold[node], left[node], right[node])
-        return np.asarray(self.intercept + value[node].sum(axis=-1).reshape(values.shape[:-1]))
-
-    @functools.cached_property
-    def _nodes(self) -> tuple[NDArray[Any], ...]:
-        return (
-            np.array(self.term, dtype=np.intp),
-            np.array(self.threshold),
-            np.array(self.left, dtype=np.intp),
-            np.array(self.right, dtype=np.intp),
-            np.array(self.value),
-        )
+            node = np.where(flat[row, self.term[node]] <= self.threshold[node], self.left[node], self.right[node])
+        return np.asarray(self.intercept + self.value[node].sum(axis=-1).reshape(values.shape[:-1]))
 
     def problem(self) -> str | None:
         """Say what is wrong with it, None where every walk through it ends in a leaf within `depth` steps."""
         count = len(self.term)
         if {len(self.threshold), len(self.left), len(self.right), len(self.value)} != {count}:
             return "its trees have columns of different lengths"
-        if not all(0 <= node < count for node in (*self.roots, *self.left, *self.right)):
+        if not all(_within(nodes, count) for nodes in (self.roots, self.left, self.right)):
             return "its trees lead nowhere"
-        if not all(0 <= term < len(self.terms) for term in self.term) or not 0 <= self.depth <= MAX_DEPTH:
+        if not _within(self.term, len(self.terms)) or not 0 <= self.depth <= MAX_DEPTH:
             return "its trees look at terms that are not there"
-        left, right = np.array(self.left, dtype=np.intp), np.array(self.right, dtype=np.intp)
-        reached = np.unique(np.array(self.roots, dtype=np.intp))
+        reached = np.unique(self.roots)
         for _ in range(self.depth):
-            reached = np.unique(np.concatenate((left[reached], right[reached])))
-        if (left[reached] != reached).any() or (right[reached] != reached).any():
+            reached = np.unique(np.concatenate((self.left[reached], self.right[reached])))
+        if (self.left[reached] != reached).any() or (self.right[reached] != reached).any():
             return "its trees are deeper than they say"
         return None
+
+
+def _within(places: Places, count: int) -> bool:
+    return not len(places) or bool(places.min() >= 0 and places.max() < count)
 
 
 class Skill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -210,7 +204,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ModelError: if it is damaged, of another format, or made for other features.
         """
         try:
-            calibration = msgspec.json.decode(content, type=cls)
+            calibration = msgspec.json.decode(content, type=cls, dec_hook=column)
         except msgspec.MsgspecError as error:
             raise ModelError(path=path, problem=f"it is damaged ({error})") from error
         if calibration.format != FORMAT:
@@ -232,9 +226,24 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ModelError(path=path, problem=f"it has unknown terms: {', '.join(sorted(unknown))}")
         return calibration
 
+    def to_bytes(self) -> bytes:
+        """Return what `from_bytes` reads."""
+        return msgspec.json.encode(self, enc_hook=np.ndarray.tolist) + b"\n"
+
     def genuine(self, terms: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
         """Return ln(P / (1 - P)) of P(genuine), float64 [...]; see `terms`."""
         return both(self.skill.logit(terms), self.hand.logit(terms))
+
+
+def column(kind: Any, values: Any) -> Places | Numbers:
+    """Make `Places` or `Numbers` of a list of numbers, for msgspec (`dec_hook`).
+
+    Raises:
+        TypeError, ValueError: if it is no such list.
+    """
+    if kind == Places:
+        return np.array(msgspec.convert(values, list[int]), dtype=np.intp)
+    return np.array(msgspec.convert(values, list[float]), dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,8 @@ channels], to the costs of aligning them [n, references, places]."""
 
 _WALL: Final = 1e30
 """Cost of a pair outside the band. Not infinite: sums of costs are subtracted from each other."""
+_BLOCK: Final = 16
+"""Rows of the query that are worked on at a time: a small board has no megabytes to spare for all of them."""
 _ROUNDING: Final = 1e-9
 """Keeps a pair that lies exactly on the band's edge inside it, whichever way its quotients were rounded."""
 
@@ -64,12 +66,8 @@ def distances(
 
     # A row's places: a wall, j from low(i) to the widest band's end, and room for the band to step on.
     places = 1 + int((high - low).max()) + 1 + int(step.max())
-    costs = cost(query, _windows(references, low[1:], places - 1))
-    costs[np.arange(places - 1) > (high - low)[1:, :, np.newaxis]] = _WALL
-    until, before = np.zeros((2, n, width, places))
-    np.cumsum(costs, axis=-1, dtype=np.float64, out=until[..., 1:])
-    before[..., 1:] = until[..., :-1]
-    before[..., 0] = -_WALL
+    windows = _Windows(references, places - 1)
+    outside = (high - low)[1:, :, np.newaxis]
 
     # In row 0, j = 0 is in the wall's place. From row to row a reference's places move on by `step`, so the pair of
     # totals that a place looks back at begins step - 1 places later; what a wall finds there does not matter.
@@ -78,13 +76,22 @@ def distances(
     flat = total.reshape(-1)
     here, beside = flat[:-1], flat[1:]
     least, best = np.empty_like(here), np.empty_like(total)
-    neighbours = (np.arange(width) * places + step - 1)[..., np.newaxis] + np.arange(places)
-    for those, sum_before, sum_until in zip(neighbours, before, until, strict=True):
-        np.minimum(here, beside, out=least)
-        least.take(those, out=best, mode="clip")
-        best -= sum_before
-        np.minimum.accumulate(best, axis=1, out=best)
-        np.add(best, sum_until, out=total)
+    look_back = (np.arange(width) * places + step - 1)[..., np.newaxis]
+    until, before = np.zeros((2, min(_BLOCK, n), width, places))
+    for first in range(0, n, _BLOCK):
+        block = slice(first, min(first + _BLOCK, n))
+        costs = cost(query[block], windows.from_row(low[1:][block]))
+        costs[np.arange(places - 1) > outside[block]] = _WALL
+        np.cumsum(costs, axis=-1, dtype=np.float64, out=until[: len(costs), :, 1:])
+        before[..., 1:] = until[..., :-1]
+        before[..., 0] = -_WALL
+        neighbours = look_back[block] + np.arange(places)
+        for those, sum_before, sum_until in zip(neighbours, before, until, strict=False):
+            np.minimum(here, beside, out=least)
+            least.take(those, out=best, mode="clip")
+            best -= sum_before
+            np.minimum.accumulate(best, axis=1, out=best)
+            np.add(best, sum_until, out=total)
     return np.asarray(total[np.arange(width), 1 + rows - low[-1]] / (n + rows))
 
 
@@ -97,25 +104,29 @@ def _band(band: float, n: int, rows: NDArray[np.intp]) -> tuple[NDArray[np.intp]
     return low.astype(np.intp), high.astype(np.intp)
 
 
-def _windows(references: Sequence[NDArray[np.float32]], low: NDArray[np.intp], places: int) -> NDArray[np.float32]:
-    """Return the rows j = `low`, `low` + 1, … of each reference that each row of the query looks at.
+class _Windows:
+    """Rows of each reference, to be looked at by rows of a query."""
 
-    Args:
-        references: [m, channels] each; beyond their ends they count as zeros.
-        low: Where to begin, from 1, [n, references].
-        places: How many rows j to look at.
+    def __init__(self, references: Sequence[NDArray[np.float32]], places: int) -> None:
+        """Of `references`, [m, channels] each, that count as zeros beyond their ends, look at `places` rows."""
+        self._shape = places, references[0].shape[1]
+        self._room = max(len(reference) for reference in references) + places
+        padded = np.zeros((len(references), self._room, self._shape[1]), dtype=np.float32)
+        for k, reference in enumerate(references):
+            padded[k, : len(reference)] = reference
+        self._windows = sliding_window_view(padded.reshape(-1), places * self._shape[1])
 
-    Returns:
-        [n, references, places, channels], a copy.
-    """
-    channels = references[0].shape[1]
-    room = max(len(reference) for reference in references) + places
-    padded = np.zeros((len(references), room, channels), dtype=np.float32)
-    for k, reference in enumerate(references):
-        padded[k, : len(reference)] = reference
-    begin = np.arange(len(references)) * room + low - 1
-    flat = sliding_window_view(padded.reshape(-1), places * channels)[begin * channels]
-    return np.asarray(flat.reshape(*low.shape, places, channels))
+    def from_row(self, low: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return the rows j = `low`, `low` + 1, … for some rows of the query.
+
+        Args:
+            low: Where to begin, from 1, [rows of the query, references].
+
+        Returns:
+            [rows of the query, references, places, channels], a copy.
+        """
+        begin = np.arange(low.shape[1]) * self._room + low - 1
+        return np.asarray(self._windows[begin * self._shape[1]].reshape(*low.shape, *self._shape))
 
 
 def city_block(query: NDArray[np.float32], windows: NDArray[np.float32]) -> NDArray[np.float32]:

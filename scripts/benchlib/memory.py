@@ -29,7 +29,7 @@ def measure(bench: Bench) -> list[Figure]:
             value=session.memory_kb["VmRSS"] / KB_PER_MB,
             unit="MB",
             n=n,
-            how="VmRSS of the daemon at rest, not in its very first start, which makes the database",
+            how="VmRSS of the daemon, not in its very first start, which makes the database",
             plain=plain,
             plain_how=plain_how,
             target=TARGET_MB,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -14,7 +13,6 @@ from benchlib.tap import Tap
 from benchlib.terminal import plugged_in, write_config
 from penlatch.control.client import Client
 from penlatch.messages import Armed, Decision, Enrollment, Verdict
-from penlatch.service.memory import QUIET_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -27,8 +25,6 @@ if TYPE_CHECKING:
 
 WARM_UP = 3
 """Verifications before the first that counts: caches of the processor, the allocator, the database."""
-REST_S = 2 * QUIET_S
-"""How long the daemon is left alone before its memory is read [s]."""
 
 
 @dataclass
@@ -88,8 +84,6 @@ def run(n: int) -> Session:
                     raise SystemExit(f"bench: a signature was not judged: {last}")
                 session.acknowledged.append(tap.wait(last.seq))
                 _progress(len(session.acknowledged), n + WARM_UP)
-            # As a terminal is between two people: what the last verification used has been given back.
-            time.sleep(REST_S)
             session.memory_kb = daemon.memory_kb()
     del session.acknowledged[:WARM_UP]
     return session

@@ -146,21 +146,3 @@ async def test_nothing_is_taken_on_after_stopping() -> None:
     worker.stop()
     with pytest.raises(RuntimeError):
         await worker.call(int)
-
-
-async def test_a_chore_is_done_in_its_turn_and_nobody_waits_for_it(worker: Worker, task: Task) -> None:
-    done: list[str] = []
-    working = asyncio.create_task(worker.call(task))
-    await eventually(task.begun.is_set)
-    worker.post(lambda: done.append("chore"))
-    assert not done
-    task.may_end.set()
-    await working
-    await worker.call(done.append, "next")
-    assert done == ["chore", "next"]
-
-
-def test_a_stopped_worker_leaves_chores_undone() -> None:
-    stopped = Worker()
-    stopped.stop()
-    stopped.post(lambda: pytest.fail("it was done"))

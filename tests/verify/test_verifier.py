@@ -277,14 +277,30 @@ def test_the_threshold_decides(
     assert not Verifier.load(threshold=above).verify(templates["p0"], analyses[0][6]).match
 
 
-def test_a_probability_that_is_no_number_matches_nothing(
+@pytest.mark.parametrize("impossible", [float("nan"), 5.08, -0.1])
+def test_what_is_no_probability_is_a_fault_and_no_judgement(
     verifier: Verifier,
     analyses: list[list[Analysis]],
     templates: dict[str, Template],
     monkeypatch: pytest.MonkeyPatch,
+    impossible: float,
 ) -> None:
-    monkeypatch.setattr(verifier, "_logit", lambda _: float("nan"))
-    assert not verifier.verify(templates["p0"], analyses[0][6]).match
+    # Seen in an emulator whose vector instructions were wrong: tanh(3) was 1e22.
+    monkeypatch.setattr("penlatch.verify.verifier._logistic", lambda _: impossible)
+    with pytest.raises(ModelError, match=r"this machine miscalculates"):
+        verifier.verify(templates["p0"], analyses[0][6])
+
+
+@pytest.mark.parametrize("logit", [-1e300, -800.0, 0.0, 800.0, 1e300])
+def test_extreme_logits_are_probabilities(
+    verifier: Verifier,
+    analyses: list[list[Analysis]],
+    templates: dict[str, Template],
+    monkeypatch: pytest.MonkeyPatch,
+    logit: float,
+) -> None:
+    monkeypatch.setattr(verifier, "_logit", lambda _: logit)
+    assert verifier.verify(templates["p0"], analyses[0][6]).probability == pytest.approx(0.5 + 0.5 * np.sign(logit))
 
 
 def test_the_self_test_notices_a_network_that_went_astray(monkeypatch: pytest.MonkeyPatch) -> None:

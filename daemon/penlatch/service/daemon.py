@@ -19,7 +19,6 @@ from penlatch.service import remote
 from penlatch.service.actions import Actions
 from penlatch.service.calibrating import DEFAULT_TARGET, calibrate
 from penlatch.service.judge import Judge, refusal, utc_now
-from penlatch.service.memory import QUIET_S, give_back
 from penlatch.service.notify import Notifier
 from penlatch.service.worker import Worker
 
@@ -237,7 +236,6 @@ class Service:
     def _decided(self, _: Decision) -> None:
         if self._publisher:
             self._publisher.wake()
-        asyncio.get_running_loop().call_later(QUIET_S, self._worker.post, give_back)
 
     def _handle(self, verb: Verb, request: Request) -> AsyncIterator[Response]:
         return remote.answer(self, verb, request)

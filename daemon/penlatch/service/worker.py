@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -26,11 +25,6 @@ class Worker:
         A call that was begun is always finished: if the caller is cancelled, the thread still does the work.
         """
         return await asyncio.wrap_future(self._pool.submit(function, *args, **kwargs))
-
-    def post(self, chore: Callable[[], None]) -> None:
-        """Run a chore when its turn comes; nobody waits for it, and a stopped worker does no more of them."""
-        with contextlib.suppress(RuntimeError):
-            self._pool.submit(chore)
 
     def stop(self) -> None:
         """Finish what was begun, drop what only waits, and end the thread."""

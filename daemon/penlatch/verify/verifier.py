@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -167,10 +168,14 @@ class Verifier:
         """Judge a signature that claims to be by the person of `template`.
 
         Raises:
-            ModelError: if the template was made by other models.
+            ModelError: if the template was made by other models, or if this machine computes what no probability is.
         """
         evidence = self.evidence(template, signature)
         probability = _logistic(self._logit(evidence))
+        if not 0.0 <= probability <= 1.0:
+            raise ModelError(
+                path=self._path, problem=f"P(genuine) came out as {probability}: this machine miscalculates"
+            )
         match = probability >= self.threshold
         ranked = reasons.rank(
             calibrate.z_scores(evidence, self._calibration.population),
@@ -256,8 +261,8 @@ class Verifier:
 
 
 def _logistic(logit: float) -> float:
-    """Return 1 / (1 + exp(-logit)) without overflow, NaN for NaN: which matches nothing."""
-    return float(0.5 * (1.0 + np.tanh(0.5 * logit)))
+    """Return 1 / (1 + exp(-logit)) without overflow, NaN for NaN."""
+    return 0.5 * (1.0 + math.tanh(0.5 * logit))
 
 
 def _together(tilts: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:

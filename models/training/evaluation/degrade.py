@@ -102,13 +102,15 @@ def _runs(trace: Trace) -> list[slice]:
 def _resampled(
     trace: Trace, part: slice, hz: float, phase: float
 ) -> dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]]:
-    begin, end = float(trace.t[part.start]), float(trace.t[part.stop - 1])
+    # To the nanosecond: between frames that are closer, a straight line has no slope that a number could hold.
+    stamps = trace.t[part].round(9)
+    begin, end = float(stamps[0]), float(stamps[-1])
     ticks = np.arange(np.ceil((begin - phase) * hz - 1e-9), np.floor((end - phase) * hz + 1e-9) + 1)
     t = np.clip(ticks / hz + phase, begin, end) if len(ticks) else np.array([(begin + end) / 2])
     columns = {"t": t, "down": np.full(len(t), float(trace.down[part.start]))}
     for name in ("x", "y", "p", "tilt_x", "tilt_y"):
         if (values := getattr(trace, name)) is not None:
-            columns[name] = np.interp(t, trace.t[part], values[part])
+            columns[name] = np.interp(t, stamps, values[part])
     return columns
 
 

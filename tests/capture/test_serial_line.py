@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import tty
 from typing import TYPE_CHECKING, Any
@@ -108,6 +109,14 @@ def assert_same_pen(frames: Frames, motion: Motion, *, x_mm: float, y_mm: float,
     assert not frames.gap
 
 
+class DribblingTablet(Isdv4Tablet):
+    """A tablet whose bytes come one by one."""
+
+    def send(self, data: bytes) -> None:
+        for byte in data:
+            super().send(bytes([byte]))
+
+
 class TestIsdv4:
     """Greeting and reading an ISDV4 tablet."""
 
@@ -167,6 +176,12 @@ class TestIsdv4:
                     await collecting
             assert joined(batches).gap
 
+    async def test_one_byte_at_a_time_loses_nothing(self) -> None:
+        with DribblingTablet() as tablet:
+            frames = await frames_of(await opened(tablet), tablet, lissajous())
+        assert_same_pen(frames, tablet.motion(lissajous()), x_mm=0.005, y_mm=0.005, pressure=1 / 1023)
+
+    @pytest.mark.usefixtures("hasty")
     async def test_a_latency_timer_loses_nothing(self) -> None:
         trace = lissajous(frames=80)
         with Isdv4Tablet(latency_s=0.016) as tablet:
@@ -370,6 +385,100 @@ class TestClosing:
             with pytest.raises(asyncio.CancelledError):
                 await opening
             (await open_serial("isdv4", tablet.path)).close()
+
+
+class MuteTablet(Isdv4Tablet):
+    """A tablet that, once it is mute, hears and says nothing more."""
+
+    mute = False
+
+    def hear(self, data: bytes) -> None:
+        if not self.mute:
+            super().hear(data)
+
+
+@pytest.mark.usefixtures("hasty")
+class TestSilence:
+    """A tablet that should speak and does not."""
+
+    @pytest.mark.parametrize("make", [Isdv4Tablet, Protocol4Tablet])
+    async def test_a_tablet_that_resets_itself_in_mid_packet_costs_one_signature_and_goes_on(
+        self, make: type[Isdv4Tablet | Protocol4Tablet]
+    ) -> None:
+        with make() as tablet:
+            pen = await opened(tablet)
+            batches: list[Frames] = []
+            collecting = asyncio.create_task(collect(pen, batches))
+            trace = lissajous()
+            assert await asyncio.to_thread(tablet.play, trace, until_s=0.2)
+            await eventually(lambda: batches and batches[-1].touching[-1])
+            tablet.falter(tablet.packet(tablet.motion(trace), 30))
+            await eventually(lambda: batches[-1].gap)
+            await asyncio.to_thread(tablet.wait_started, PATIENCE_S)
+            before = len(batches)
+            assert await asyncio.to_thread(tablet.play, trace)
+            await eventually(lambda: len(batches[-1]) and not batches[-1].near[-1])
+            again = joined(batches[before:])
+            assert len(again) == len(tablet.motion(trace).t)
+            # The half packet is found to be one when the next begins: before the first contact, so nothing is lost.
+            assert not any(batch.gap for batch in batches[before:] if batch.touching.any())
+            pen.close()
+            with pytest.raises(PenError):
+                await collecting
+
+    async def test_a_tablet_at_rest_that_answers_is_left_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(serial_line, "REST_SILENCE_S", 0.05)
+        with Isdv4Tablet() as tablet:
+            pen = await opened(tablet)
+            batches: list[Frames] = []
+            collecting = asyncio.create_task(collect(pen, batches))
+            tablet.stream(on=False)
+            await asyncio.to_thread(tablet.wait_started, PATIENCE_S)
+            await asyncio.sleep(0.3)
+            assert not collecting.done()
+            assert not batches
+            pen.close()
+            with pytest.raises(PenError, match="closed"):
+                await collecting
+
+    async def test_a_tablet_that_answers_no_more_is_lost(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(serial_line, "REST_SILENCE_S", 0.05)
+        monkeypatch.setattr(serial_line, "ANSWER_LIMIT_S", 0.2)
+        with MuteTablet() as tablet:
+            pen = await opened(tablet)
+            tablet.mute = True
+            async with asyncio.timeout(PATIENCE_S):
+                with pytest.raises(PenError) as lost:
+                    await collect(pen, [])
+        assert lost.value.problem == "the tablet no longer answers"
+        assert lost.value.remedy
+
+
+@pytest.mark.usefixtures("hasty")
+class TestDamage:
+    """Bytes that were not what the tablet sent."""
+
+    async def test_a_pen_that_jumps_across_the_tablet_is_told_as_damage(self) -> None:
+        with Isdv4Tablet() as tablet:
+            pen = await opened(tablet)
+            reading = pen.batches()
+            there = isdv4.PenPacket(x=1000, y=1000, pressure=500, near=True, tip=True)
+            tablet.send(there.to_bytes())
+            assert not (await anext(reading)).gap
+            tablet.send(dataclasses.replace(there, x=20_000).to_bytes())
+            assert (await anext(reading)).gap
+            pen.close()
+
+    async def test_damage_is_logged_but_not_for_every_byte(self, caplog: pytest.LogCaptureFixture) -> None:
+        with Isdv4Tablet() as tablet:
+            pen = await opened(tablet)
+            reading = pen.batches()
+            for _ in range(5):
+                tablet.send(b"\x01\x02\x03")
+                assert (await anext(reading)).gap
+            pen.close()
+        (line,) = [record.getMessage() for record in caplog.records if "damaged" in record.getMessage()]
+        assert line.startswith(f"{pen.device}: bytes were damaged or lost (1 times")
 
 
 class TestOpening:

@@ -70,6 +70,14 @@ class Decoder(Protocol):
     def packet_size(self) -> int:
         """Length of a pen packet [bytes]."""
 
+    @property
+    def revival(self) -> bytes:
+        """What makes the tablet report its pen again after it lost its power or its mind [bytes to send]."""
+
+    @property
+    def answers(self) -> bool:
+        """Whether a tablet that is well says something to `revival`."""
+
     def feed(self, data: bytes) -> Readings:
         """Take the next bytes of the line, cut wherever reads happened to cut them, and return what they complete."""
 

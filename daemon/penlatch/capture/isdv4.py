@@ -178,6 +178,8 @@ class Decoder:
     """
 
     packet_size = PEN_PACKET_SIZE
+    revival = QUERY + START
+    answers = True
 
     def __init__(self, limits: QueryReply) -> None:
         """Decode for the tablet that answered the query with `limits`."""

@@ -278,6 +278,8 @@ class Decoder:
     for they do not write.
     """
 
+    answers = False
+
     def __init__(self, model: Model, resolution: Resolution, maxima: Maxima, *, tilt: bool = False) -> None:
         """Decode for a tablet of `model`; with `tilt` its packets have nine bytes."""
         self._model = model
@@ -286,6 +288,7 @@ class Decoder:
         self._tilt = tilt
         self._layout = PEN[model.extra_bits, tilt]
         self.packet_size = self._layout.size
+        self.revival = model.set_up + START
         self._framer = Framer(self.packet_size)
         self._eraser = EraserRule()
         self.info = PenInfo(name=model.name)

@@ -1,10 +1,16 @@
-"""Serial pens: a tty opened through pyserial and read on the event loop, with the protocol spoken on it."""
+"""Serial pens: a tty opened through pyserial and read on the event loop, with the protocol spoken on it.
+
+A cable says nothing when a tablet loses its power, and nothing when its bytes were damaged. So silence is noticed: in
+contact, where a tablet reports all the time, it costs the signature; at rest, the tablet is asked whether it is well.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import errno
+import logging
 import math
 import os
 import termios
@@ -14,16 +20,19 @@ from typing import TYPE_CHECKING, Final, Literal
 import serial
 
 from penlatch.capture import isdv4, protocol4
+from penlatch.capture.frames import Frames
 from penlatch.capture.packet_clock import PacketClock
+from penlatch.capture.plausible import Reach
 from penlatch.capture.resting import Rest
 from penlatch.errors import PenError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from penlatch.capture.frames import Frames
     from penlatch.capture.framing import Decoder
     from penlatch.ink import PenInfo
+
+log = logging.getLogger(__name__)
 
 READ_SIZE: Final = 4096
 """Most bytes taken in one read: what a tty buffers."""
@@ -31,6 +40,14 @@ BACKLOG: Final = 4096
 """Bytes kept for a consumer that is busy: three seconds of an ISDV4 pen. What comes then stays in the kernel."""
 RESTING_POLL_S: Final = 0.08
 """How often a pen that only hovers is looked at [s]; a tty buffers a second of the fastest."""
+CONTACT_SILENCE_S: Final = 0.4
+"""A tablet that says nothing of a pen in contact for so long has failed [s]: the slowest report every 20 ms."""
+REST_SILENCE_S: Final = 60.0
+"""After so long without a byte [s] the tablet is told to go on: it may have been without power meanwhile."""
+ANSWER_LIMIT_S: Final = 2.0
+"""Longest wait for what a tablet says to that [s]."""
+COMPLAINT_PERIOD_S: Final = 60.0
+"""Damage on the line is logged at most this often [s]."""
 BITS_PER_BYTE: Final = 10
 """8N1 on the wire: start bit, eight data bits, stop bit."""
 
@@ -61,7 +78,12 @@ class SerialPen:
         self._line = line
         self._decoder = decoder
         self._rest = Rest()
+        self._reach = Reach()
         self._clock = PacketClock(wire_time=decoder.packet_size * BITS_PER_BYTE / line.baud)
+        self._touching = False
+        self._asked = False
+        """The tablet was told to go on, and has said nothing since."""
+        self._damaged, self._complained = 0, -math.inf
 
     @property
     def info(self) -> PenInfo:
@@ -80,20 +102,62 @@ class SerialPen:
         times of what waited.
 
         Raises:
-            PenError: when the line hangs up or fails, or `close` is called.
+            PenError: when the line hangs up or fails, the tablet falls silent for good, or `close` is called.
         """
         while True:
             if self._rest.resting and self._clock.period is not None:
                 await self._line.pause(RESTING_POLL_S)
-            readings = self._decoder.feed(await self._line.receive())
+            data = await self._line.receive(patience_s=self._patience_s)
+            if not data:
+                if self._touching:
+                    self._touching = False
+                    yield Frames.empty(gap=True)
+                self._revive()
+                continue
+            readings = self._decoder.feed(data)
+            if self._asked and not len(readings):
+                # What it says to being told to go on is no report, and its bytes are no damage.
+                self._asked = False
+                continue
+            self._asked = False
             if len(readings) or readings.gap:
                 frames = readings.at(self._clock.stamp(self._line.arrival, len(readings)))
+                if self._reach.exceeded(frames):
+                    frames = dataclasses.replace(frames, gap=True)
+                if frames.gap:
+                    self._complain()
+                if len(frames):
+                    self._touching = bool(frames.touching[-1])
                 self._rest.follow(frames)
                 yield frames
 
     def close(self) -> None:
         """Release the line. Safe to call twice; a running `batches` ends with PenError."""
         self._line.close()
+
+    @property
+    def _patience_s(self) -> float:
+        if self._touching:
+            return CONTACT_SILENCE_S
+        return ANSWER_LIMIT_S if self._asked and self._decoder.answers else REST_SILENCE_S
+
+    def _revive(self) -> None:
+        if self._asked and self._decoder.answers:
+            raise PenError(
+                device=self.device, problem="the tablet no longer answers", remedy="check its power and its cable"
+            )
+        self._asked = True
+        self._line.write(self._decoder.revival)
+
+    def _complain(self) -> None:
+        self._damaged += 1
+        if (now := time.monotonic()) >= self._complained + COMPLAINT_PERIOD_S:
+            log.warning(
+                "%s: bytes were damaged or lost (%d times since the last such line): check cable, ground and speed",
+                self.device,
+                self._damaged,
+            )
+            self._damaged, self._complained = 0, now
 
 
 class Line:
@@ -119,7 +183,7 @@ class Line:
         """Monotonic time at which the latest bytes were read [s]."""
         self._arrived = bytearray()
         self._reading: asyncio.AbstractEventLoop | None = None
-        self._waiting: asyncio.Future[None] | None = None
+        self._waiting: asyncio.Future[bool] | None = None
         self._end: PenError | None = None
 
     @property
@@ -179,8 +243,8 @@ class Line:
                     data += await self.receive(1 if until else size - len(data))
         return data
 
-    async def receive(self, size: int = READ_SIZE) -> bytes:
-        """Wait for bytes and return them, at least one and at most `size`.
+    async def receive(self, size: int = READ_SIZE, *, patience_s: float = math.inf) -> bytes:
+        """Wait for bytes and return them, at most `size`; none if none came within `patience_s`.
 
         Raises:
             PenError: if the line hangs up or fails, or is closed meanwhile; after what had arrived before.
@@ -189,7 +253,8 @@ class Line:
             if self._end:
                 raise self._end
             self._listen()
-            await self._wait()
+            if not await self._wait(patience_s):
+                return b""
         data = bytes(self._arrived[:size])
         del self._arrived[:size]
         return data
@@ -197,12 +262,8 @@ class Line:
     async def pause(self, duration_s: float) -> None:
         """Leave what comes to the kernel, for so long or until the line is closed."""
         self._stop_listening()
-        over = asyncio.get_running_loop().call_later(duration_s, self._wake)
-        try:
-            if not self._end:
-                await self._wait()
-        finally:
-            over.cancel()
+        if not self._end:
+            await self._wait(duration_s)
 
     def close(self) -> None:
         """Close the tty; whoever waits for it gets PenError. Safe to call twice."""
@@ -248,13 +309,20 @@ class Line:
         self._end = end
         self._wake()
 
-    async def _wait(self) -> None:
-        self._waiting = asyncio.get_running_loop().create_future()
-        await self._waiting
+    async def _wait(self, limit_s: float) -> bool:
+        """Wait to be woken, or for `limit_s`; return whether it was woken."""
+        loop = asyncio.get_running_loop()
+        self._waiting = loop.create_future()
+        over = None if math.isinf(limit_s) else loop.call_later(limit_s, self._wake, False)
+        try:
+            return await self._waiting
+        finally:
+            if over:
+                over.cancel()
 
-    def _wake(self) -> None:
+    def _wake(self, woken: bool = True) -> None:  # noqa: FBT001, FBT002 - what `_wait` returns
         if self._waiting and not self._waiting.done():
-            self._waiting.set_result(None)
+            self._waiting.set_result(woken)
 
     def _failed(self, error: Exception) -> PenError:
         return PenError(

@@ -219,6 +219,11 @@ class PtyTablet(ABC):
         else:
             self._started.clear()
 
+    def falter(self, packet: bytes) -> None:
+        """Start anew in the middle of this packet, as after a dip of its power: silent until it is told to go on."""
+        self.send(packet[: len(packet) // 2])
+        self.stream(on=False)
+
     def send(self, data: bytes) -> None:
         """Put bytes on the line; if the host reads too little, they are lost, for a tablet does not wait."""
         with self._lock:

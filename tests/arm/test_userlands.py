@@ -1,0 +1,179 @@
+"""On ARM, as `scripts/arm-lab` has it under emulation: what is installed there judges as it does here.
+
+Skipped where scripts/arm-lab has made no userland. Nothing here is about time: emulation says nothing about it.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = Path("tests/support/programs/tell_scores.py")
+PATIENCE_S = 600
+
+SAME_PROBABILITY: Final = 0.01
+"""How far P(genuine) on ARM may be from that here; measured figures are in docs/arm.md."""
+SAME_DISTANCE: Final = 1e-4
+"""How far a distance may be that no network had a part in, in its scorer's unit."""
+SAME_NETWORK_DISTANCE: Final = 5e-3
+"""How far a distance may be that the quantized network had a part in: as the golden traces of tests/models allow."""
+SAME_FEATURE: Final = 1e-4
+GOLDEN_COSINE: Final = 0.999
+NETWORK_SCORERS: Final = ("alignment", "bilstm_se")
+
+
+class Kind(NamedTuple):
+    """What a userland is expected to be."""
+
+    machine: str
+    python: str
+    runtime: str
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "bookworm-arm64": Kind("aarch64", "3.11.", "tflite-runtime 2.14."),
+    "trixie-arm64": Kind("aarch64", "3.13.", "ai-edge-litert "),
+    "bookworm-armhf": Kind("armv7l", "3.11.", "tflite-runtime 2.14."),
+}
+
+
+class Userland(NamedTuple):
+    """One that is there, with what penlatch tells of itself in it."""
+
+    name: str
+    kind: Kind
+    told: Mapping[str, Any]
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return run_in(self.name, *command)
+
+
+def run_in(name: str, *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [ROOT / "scripts" / "arm-lab", "--in", name, *command],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def userland(request: pytest.FixtureRequest) -> Userland:
+    name: str = request.param
+    if not (ROOT / "build" / "arm" / name / "installed").exists():
+        pytest.skip(f"there is no userland {name}: scripts/arm-lab makes it")
+    finished = run_in(name, "env", "PYTHONPATH=/checkout/models", "python", f"/checkout/{PROGRAM}")
+    assert finished.returncode == 0, finished.stderr
+    return Userland(name, KINDS[name], json.loads(finished.stdout))
+
+
+@pytest.fixture(scope="module")
+def here() -> Mapping[str, Any]:
+    finished = subprocess.run(
+        [sys.executable, ROOT / PROGRAM],
+        env={"PYTHONPATH": f"{ROOT / 'models'}:{ROOT / 'daemon'}"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=True,
+    )
+    told: Mapping[str, Any] = json.loads(finished.stdout)
+    return told
+
+
+def test_it_is_another_processor_with_the_runtime_that_the_metadata_ask_for(userland: Userland) -> None:
+    assert userland.told["machine"] == userland.kind.machine
+    assert userland.told["python"].startswith(userland.kind.python)
+    assert userland.told["runtime"].startswith(userland.kind.runtime)
+
+
+def test_what_runs_is_the_installed_package_and_all_it_requires_is_there(userland: Userland) -> None:
+    assert userland.told["package"].startswith("/opt/penlatch/lib/")
+    checked = userland.run("pip", "check")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_evdev_was_compiled_for_it(userland: Userland) -> None:
+    assert "arm" in userland.told["evdev_module"] or "aarch64" in userland.told["evdev_module"]
+    assert userland.told["key_of_a_pen"] == 0x140
+
+
+def test_the_same_models_prove_themselves(userland: Userland, here: Mapping[str, Any]) -> None:
+    assert userland.told["models"] == here["models"]
+
+
+def test_golden_traces_come_out_as_here(userland: Userland, here: Mapping[str, Any]) -> None:
+    for there, golden in zip(userland.told["golden"], here["golden"], strict=True):
+        assert there["features"] == pytest.approx(golden["features"], abs=SAME_FEATURE)
+        assert float(np.dot(there["embedding"], golden["embedding"])) > GOLDEN_COSINE
+
+
+def test_every_scorer_measures_the_same_distances(
+    userland: Userland, here: Mapping[str, Any], record_property: Callable[[str, object], None]
+) -> None:
+    for scorer in here["scores"][0]["distances"]:
+        difference = largest_difference(
+            [score["distances"][scorer] for score in userland.told["scores"]],
+            [score["distances"][scorer] for score in here["scores"]],
+        )
+        record_property(f"largest difference of {scorer}", difference)
+        assert difference <= (SAME_NETWORK_DISTANCE if scorer in NETWORK_SCORERS else SAME_DISTANCE), scorer
+
+
+def test_the_verifier_gives_the_same_probabilities(
+    userland: Userland, here: Mapping[str, Any], record_property: Callable[[str, object], None]
+) -> None:
+    expected = [score["probability"] for score in here["scores"]]
+    found = [score["probability"] for score in userland.told["scores"]]
+    assert min(expected) < 0.5 < max(expected), "people who all look alike would prove nothing"
+    difference = largest_difference(found, expected)
+    record_property("largest difference in P(genuine)", difference)
+    assert difference <= SAME_PROBABILITY
+    assert [p >= 0.5 for p in found] == [p >= 0.5 for p in expected]
+
+
+def test_the_reasons_are_the_same(userland: Userland, here: Mapping[str, Any]) -> None:
+    assert [score["reason"] for score in userland.told["scores"]] == [score["reason"] for score in here["scores"]]
+
+
+def test_who_is_enrolled_in_a_database_is_judged_after_it_was_opened_again(
+    userland: Userland, here: Mapping[str, Any]
+) -> None:
+    assert userland.told["kept"] == pytest.approx(here["kept"], abs=SAME_PROBABILITY)
+
+
+def test_the_command_says_its_version(userland: Userland) -> None:
+    finished = userland.run("penlatch", "--version")
+    assert finished.returncode == 0, finished.stderr
+    assert "0." in finished.stdout
+
+
+def test_doctor_finds_the_models_well(userland: Userland) -> None:
+    findings = [json.loads(line) for line in userland.run("penlatch", "doctor", "--json").stdout.splitlines()]
+    models = [finding for finding in findings if finding["name"] == "models"]
+    assert [finding["state"] for finding in models] == ["ok"], findings
+
+
+def test_the_daemon_enrols_and_decides(userland: Userland) -> None:
+    finished = userland.run("python", "-m", "penlatch.sim.demo")
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    told = json.loads(finished.stdout.splitlines()[-1])
+    assert told["ok"] is True
+    assert told["genuine"] == {"n": 3, "match": 3}
+    assert told["skilled"] == {"n": 2, "match": 0}
+
+
+def largest_difference(some: list[float], others: list[float]) -> float:
+    return float(np.abs(np.array(some) - np.array(others)).max())

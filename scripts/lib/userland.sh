@@ -93,7 +93,8 @@ exec_in_userland() {
         "${carried[@]}" "$@"
 }
 
-# Runs as root of a new user namespace. Exit status 125: the programs of the userland cannot be run here.
+# Runs as root of a new user namespace. Without /sys: it describes the host's processors, and a runtime that looks there for
+# those it runs on crashes. Exit status 125: the programs of the userland cannot be run here.
 _ENTER='
 set -euo pipefail
 root=$1 checkout=$2 qemu=$3 handler=$4

@@ -19,15 +19,22 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = Path("tests/support/programs/tell_scores.py")
+USERLANDS = Path("build/arm")
+CHECKOUT = Path("/checkout")
+"""Where a userland has the checkout."""
 PATIENCE_S = 600
 
-SAME_PROBABILITY: Final = 0.01
-"""How far P(genuine) on ARM may be from that here; measured figures are in docs/arm.md."""
-SAME_DISTANCE: Final = 1e-4
-"""How far a distance may be that no network had a part in, in its scorer's unit."""
+# Tolerances are some thirty times what was measured (docs/arm.md), for other releases of the runtime and of NumPy.
+SAME_PROBABILITY: Final = 1e-3
 SAME_NETWORK_DISTANCE: Final = 5e-3
-"""How far a distance may be that the quantized network had a part in: as the golden traces of tests/models allow."""
-SAME_FEATURE: Final = 1e-4
+"""Of a scorer that the quantized network has a part in, in its unit."""
+SAME_DISTANCE: Final = 1e-6
+"""Of any other."""
+SAME_FEATURE: Final = 1e-6
+CONFIGURATION: Final = """
+[terminal]
+name = "arm"
+"""
 GOLDEN_COSINE: Final = 0.999
 NETWORK_SCORERS: Final = ("alignment", "bilstm_se")
 
@@ -54,11 +61,11 @@ class Userland(NamedTuple):
     kind: Kind
     told: Mapping[str, Any]
 
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
         return run_in(self.name, *command)
 
 
-def run_in(name: str, *command: str) -> subprocess.CompletedProcess[str]:
+def run_in(name: str, *command: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [ROOT / "scripts" / "arm-lab", "--in", name, *command],
         stdin=subprocess.DEVNULL,
@@ -69,27 +76,42 @@ def run_in(name: str, *command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def userland(request: pytest.FixtureRequest) -> Userland:
-    name: str = request.param
-    if not (ROOT / "build" / "arm" / name / "installed").exists():
-        pytest.skip(f"there is no userland {name}: scripts/arm-lab makes it")
-    finished = run_in(name, "env", "PYTHONPATH=/checkout/models", "python", f"/checkout/{PROGRAM}")
-    assert finished.returncode == 0, finished.stderr
-    return Userland(name, KINDS[name], json.loads(finished.stdout))
-
-
-@pytest.fixture(scope="module")
-def here() -> Mapping[str, Any]:
-    finished = subprocess.run(
-        [sys.executable, ROOT / PROGRAM],
+def here_is(*arguments: str | Path) -> str:
+    """Run the program here, on the package of the checkout, and return what it tells."""
+    return subprocess.run(
+        [sys.executable, ROOT / PROGRAM, *arguments],
         env={"PYTHONPATH": f"{ROOT / 'models'}:{ROOT / 'daemon'}"},
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,
         check=True,
+    ).stdout
+
+
+@pytest.fixture(scope="module")
+def signatures() -> Path:
+    """A file of signatures that both sides judge, where a userland sees it too; relative to the checkout."""
+    path = USERLANDS / "signatures"
+    (ROOT / USERLANDS).mkdir(parents=True, exist_ok=True)
+    here_is("--draw", ROOT / path)
+    return path
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def userland(request: pytest.FixtureRequest, signatures: Path) -> Userland:
+    name: str = request.param
+    if not (ROOT / USERLANDS / name / "installed").exists():
+        pytest.skip(f"there is no userland {name}: scripts/arm-lab makes it")
+    finished = run_in(
+        name, "env", f"PYTHONPATH={CHECKOUT / 'models'}", "python", CHECKOUT / PROGRAM, CHECKOUT / signatures
     )
-    told: Mapping[str, Any] = json.loads(finished.stdout)
+    assert finished.returncode == 0, finished.stderr
+    return Userland(name, KINDS[name], json.loads(finished.stdout))
+
+
+@pytest.fixture(scope="module")
+def here(signatures: Path) -> Mapping[str, Any]:
+    told: Mapping[str, Any] = json.loads(here_is(ROOT / signatures))
     return told
 
 
@@ -161,7 +183,10 @@ def test_the_command_says_its_version(userland: Userland) -> None:
 
 
 def test_doctor_finds_the_models_well(userland: Userland) -> None:
-    findings = [json.loads(line) for line in userland.run("penlatch", "doctor", "--json").stdout.splitlines()]
+    configuration = USERLANDS / "doctor.toml"
+    (ROOT / configuration).write_text(CONFIGURATION, encoding="utf-8")
+    examined = userland.run("penlatch", "doctor", "--json", "--config", CHECKOUT / configuration)
+    findings = [json.loads(line) for line in examined.stdout.splitlines()]
     models = [finding for finding in findings if finding["name"] == "models"]
     assert [finding["state"] for finding in models] == ["ok"], findings
 

@@ -56,6 +56,13 @@ make_userland() {
             tar --extract --no-same-owner --keep-directory-symlink --exclude='./dev/*' --directory="$dir/root" ||
             fail "cannot unpack $package"
     done
+    # What update-alternatives would choose, for Debian's numpy.
+    local library
+    for library in blas lapack; do
+        for folder in "$dir"/root/usr/lib/*/"$library"; do
+            [[ ! -d $folder ]] || ln -sf "$library/lib$library.so.3" "${folder%/*}/lib$library.so.3"
+        done
+    done
     mkdir -p "$dir/root/checkout" "$dir/root/opt"
     rm -rf -- "$dir/apt"
     printf '%s\n' "$made_of" >"$dir/made-of"

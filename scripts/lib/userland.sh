@@ -40,7 +40,7 @@ make_userland() {
         return 0
     fi
     command -v apt-get >/dev/null || fail "apt-get is needed to fetch the packages of a userland"
-    say "making $dir: Debian $suite for $arch, 100 packages"
+    say "making $dir: Debian $suite for $arch"
     rm -rf -- "$dir"
     mkdir -p "$dir/apt/lists/partial" "$dir/apt/archives/partial" "$dir/apt/etc/preferences.d" "$dir/root"
     : >"$dir/apt/status"

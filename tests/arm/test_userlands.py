@@ -1,6 +1,7 @@
 """On ARM, as `scripts/arm-lab` has it under emulation: what is installed there judges as it does here.
 
-They run under scripts/arm-lab, which puts the package of this checkout there first; elsewhere they are skipped. Nothing here is about time: emulation says nothing about it.
+They run under scripts/arm-lab, which puts the package of this checkout there first; elsewhere they are skipped. Nothing
+here is about time: emulation says nothing about it.
 """
 
 from __future__ import annotations
@@ -199,7 +200,9 @@ def test_doctor_finds_the_models_well(userland: Userland) -> None:
 
 def test_the_daemon_enrols_and_decides(userland: Userland) -> None:
     if userland.kind.machine == "armv7l":
-        pytest.skip("the demo's broker, extra `demo`, needs a Rust compiler in 32 bit")
+        pytest.skip(
+            "argon2-cffi-bindings, which the demo's broker needs, did not compile in 32 bit: it is not installed there"
+        )
     finished = userland.run("python", "-m", "penlatch.sim.demo")
     assert finished.returncode == 0, finished.stdout + finished.stderr
     told = json.loads(finished.stdout.splitlines()[-1])

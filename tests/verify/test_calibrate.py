@@ -172,6 +172,13 @@ def trees(**changed: object) -> Boosted:
     return msgspec.convert({**STUMPS, **changed}, Boosted, dec_hook=column)
 
 
+@pytest.mark.parametrize("shape", [Any, tuple[int, ...]])
+@pytest.mark.parametrize("scalar", [np.intp, np.float64])
+def test_a_column_holds_what_its_field_says_however_numpy_spells_the_shape(shape: Any, scalar: type) -> None:
+    # numpy 1 says Any, numpy 2 a tuple, numpy 2.5 a type variable.
+    assert column(np.ndarray[shape, np.dtype[scalar]], [1, 2]).dtype == scalar  # type: ignore[valid-type] # made here
+
+
 @pytest.mark.parametrize(
     ("a", "b", "leaves"),
     [(0.0, -1.0, -4 + 0.5), (1.0, 0.0, -4 + 0.5), (1.0, 2.0, 2 + 0.5), (1.1, 0.0, 8 + 0.5), (9.0, 3.1, 8 - 0.5)],

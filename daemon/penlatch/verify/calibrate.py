@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 import numpy as np
@@ -241,9 +241,11 @@ def column(kind: Any, values: Any) -> Places | Numbers:
     Raises:
         TypeError, ValueError: if it is no such list.
     """
-    if kind == Places:
-        return np.array(msgspec.convert(values, list[int]), dtype=np.intp)
-    return np.array(msgspec.convert(values, list[float]), dtype=np.float64)
+    # By what it holds: whether `kind` equals `Places` depends on how numpy spells NDArray, which 2.5 changed.
+    _, holds = get_args(kind)
+    (scalar,) = get_args(holds)
+    wanted = list[int] if issubclass(scalar, np.integer) else list[float]
+    return np.array(msgspec.convert(values, wanted), dtype=scalar)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import struct
 import threading
 import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Self
 
 from penlatch.sim.motion import over_tablet
@@ -29,6 +29,8 @@ from support.usbip.hid import (
 from support.usbip.vhci import VirtualPort
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from penlatch.ink import Trace
     from penlatch.sim.motion import Motion
 
@@ -60,7 +62,10 @@ class UsbTablet(ABC):
     units_per_mm: float
     pressure_max: int
 
-    def __init__(self) -> None:
+    def __init__(self, reports: Sequence[bytes] | None = None) -> None:
+        """Prepare it; `reports` are report descriptors for its interfaces other than its own."""
+        if reports:
+            self.device = replace(self.device, reports=reports)
         self.port = VirtualPort(self.device)
         self.unplugged = threading.Event()
 

@@ -43,6 +43,22 @@ def test_a_status_cannot_smuggle_in_another_assignment(manager: tuple[str, socke
     assert listener.recv(4096) == b"STATUS=pen lost WATCHDOG=1"
 
 
+def test_a_manager_that_is_behind_holds_up_nobody_and_hears_the_last_status_later(
+    manager: tuple[str, socket.socket],
+) -> None:
+    name, listener = manager
+    notifier = Notifier({"NOTIFY_SOCKET": name})
+    for number in range(1000):
+        notifier.status(f"status {number}")
+    notifier.stopping()
+    with pytest.raises(BlockingIOError):
+        while listener.recv(4096):
+            pass
+    notifier.watchdog()
+    notifier.watchdog()
+    assert [listener.recv(4096) for _ in range(2)] == [b"WATCHDOG=1\nSTATUS=status 999", b"WATCHDOG=1"]
+
+
 @pytest.mark.parametrize("environment", [{}, {"NOTIFY_SOCKET": ""}])
 def test_without_a_manager_nothing_is_said(environment: dict[str, str]) -> None:
     Notifier(environment).ready("alone")

@@ -23,6 +23,17 @@ def recordings() -> Path:
     return folder
 
 
+def hid_descriptors(model: str) -> list[bytes]:
+    """Return the report descriptors of a real Gaomon, by interface; skips the test where they are absent.
+
+    They are `Gaomon-<model>*.hid.bin` in the folder `hid` beside the evemu recordings.
+    """
+    files = sorted((recordings().parent / "hid").glob(f"Gaomon-{model}*.hid.bin"))
+    if not files:
+        pytest.skip(f"no HID descriptors of a Gaomon {model} beside the recordings")
+    return [file.read_bytes() for file in files]
+
+
 @dataclass
 class PlainRecording:
     """What stands in the lines of one or two files."""

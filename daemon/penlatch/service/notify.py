@@ -14,23 +14,27 @@ class Notifier:
     """Speaks to the service manager named in the environment; where there is none, every call does nothing.
 
     Every method that speaks raises OSError where the service manager does not listen: a daemon that only believes
-    itself watched is worse than one that ends.
+    itself watched is worse than one that ends. One that listens but is behind is waited for by `ready` only: nothing
+    may hold up the daemon. A status it had no room for goes with the next sign of life.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         self._environment = environment
+        self._owed = ""
 
     def ready(self, status: str) -> None:
         """Say that the daemon can do its work, and how it is, in one line for people."""
-        self._send(f"READY=1\nSTATUS={_line(status)}")
+        self._send(f"READY=1\nSTATUS={_line(status)}", flags=0)
 
     def status(self, status: str) -> None:
         """Say how the daemon is, in one line for people."""
-        self._send(f"STATUS={_line(status)}")
+        message = f"STATUS={_line(status)}"
+        self._owed = "" if self._send(message) else message
 
     def watchdog(self) -> None:
         """Say that progress was made just now."""
-        self._send("WATCHDOG=1")
+        if self._send(f"WATCHDOG=1\n{self._owed}".rstrip()):
+            self._owed = ""
 
     def stopping(self) -> None:
         """Say that the daemon is on its way out, and means it."""
@@ -50,14 +54,19 @@ class Notifier:
             return None
         return int(limit_us) / 2e6
 
-    def _send(self, message: str) -> None:
+    def _send(self, message: str, *, flags: int = socket.MSG_DONTWAIT) -> bool:
+        """Return whether the message was taken, or nobody is there to take one."""
         address = self._environment.get("NOTIFY_SOCKET")
         if not address:
-            return
+            return True
         # A leading @ stands for the NUL byte of the abstract namespace (unix(7)).
         target = "\0" + address[1:] if address.startswith("@") else address
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-            channel.sendto(message.encode(), target)
+            try:
+                channel.sendto(message.encode(), flags, target)
+            except BlockingIOError:
+                return False
+        return True
 
 
 def _line(text: str) -> str:

@@ -1,0 +1,56 @@
+"""A serial tablet on a USB cable that is pulled out and plugged in again, with the real daemon on it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from penlatch.control.client import Client
+from penlatch.messages import Verdict
+from penlatch.sim.writer import Writer
+from support.door import IDLE_S, know
+from support.qemu_tablet import QemuCable
+from support.qmp import Qmp
+from support.signing import decided, pen_found, pen_missed
+from support.terminal import Terminal
+from support.waiting import PATIENCE_S
+from support.wired import WiredIsdv4Tablet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ADA = Writer(11)
+
+
+@pytest.fixture
+def cable() -> Iterator[QemuCable]:
+    """Return a cable that is not plugged in yet."""
+    with Qmp("/dev/ttyS3") as qemu:
+        cable = QemuCable(qemu, "c1")
+        yield cable
+        cable.unplug()
+
+
+def test_a_cable_may_come_late_and_go_and_come_again_also_in_mid_signature(tmp_path: Path, cable: QemuCable) -> None:
+    sections: dict[str, dict[str, Any]] = {"terminal": {"mode": "always"}, "segment": {"idle_s": IDLE_S}}
+    terminal = Terminal(tmp_path / "door-1", device=f"isdv4:{cable.near_end}", sections=sections)
+    rng = np.random.default_rng(0)
+    know(terminal, "ada", [ADA.genuine(rng) for _ in range(5)])
+    with WiredIsdv4Tablet(cable.far_end, size_mm=(263.12, 165.2)) as tablet, terminal:
+        pen_missed(terminal)
+        for seed in (5, 6):
+            cable.plug_in()
+            assert cable.near_end in pen_found(terminal)
+            tablet.wait_started(PATIENCE_S)
+            decision = decided(terminal, partial(tablet.play, ADA.genuine(np.random.default_rng(seed))))
+            assert (decision.verdict, decision.user) == (Verdict.MATCH, "ada")
+            tablet.play(ADA.genuine(np.random.default_rng(seed)), until_s=0.8)
+            cable.unplug()
+            pen_missed(terminal)
+            (last, *_) = Client(terminal.socket).decisions(limit=1)
+            assert last.seq == decision.seq or last.verdict is Verdict.RETRY
+    assert "Traceback" not in terminal.log()

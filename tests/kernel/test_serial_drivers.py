@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from penlatch.sim.pty_tablet import PtyTablet
     from support.serial_drivers import State
 
+pytestmark = pytest.mark.guest("wired")
+
 NEAR_END: Final = "/dev/ttyS1"
 FAR_END: Final = "/dev/ttyS2"
 AT_ONCE: Final = 10

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from penlatch.ink import Trace
     from support.usbip.tablets import UsbTablet
 
+pytestmark = pytest.mark.guest("wired")
+
 ADA, EVE, PIA = Writer(11), Writer(12), Writer(13)
 LEANING: Final = (12, -25)
 """How ada holds her pen: to the right, and away from her [degrees]."""

@@ -1,0 +1,131 @@
+"""The machine: boots the guest, has it run tests, and brings back what each of them came to."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from support.guest.image import LabMissingError, prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+CHECKOUT: Final = Path(__file__).parents[3]
+IMAGES: Final = CHECKOUT / "build" / "kernel-lab"
+QEMU: Final = "qemu-system-x86_64"
+LIMIT_S: Final = 300.0
+"""Longest life of a guest [s]; its processor is some twenty times slower than the host's."""
+MEMORY_MB: Final = 1024
+# QEMU 7.2 computes wrongly with AVX2 (tanh(3.36) came out 1e22), and is slower with it.
+CPU: Final = "max,-avx,-avx2,-fma,-f16c"
+KERNEL_ARGUMENTS: Final = "console=ttyS0 quiet loglevel=3 panic=-1 8250.nr_uarts=8"
+REPORTS: Final = "reports.jsonl"
+CONSOLE_TAIL: Final = 60
+"""Lines of the console that are shown when something went wrong."""
+
+MACHINES: Final[Mapping[str, Sequence[str]]] = {
+    "plain": (),
+    "wired": (
+        *("-device", "piix3-usb-uhci,id=uhci"),
+        # A null modem, /dev/ttyS1 to /dev/ttyS2.
+        *("-chardev", "socket,id=n1,path={run}/null,server=on,wait=off", "-device", "isa-serial,chardev=n1,index=1"),
+        *("-chardev", "socket,id=n2,path={run}/null", "-device", "isa-serial,chardev=n2,index=2"),
+        # QEMU's monitor, for the guest, on /dev/ttyS3.
+        *("-chardev", "socket,id=q1,path={run}/qmp,server=on,wait=off", "-mon", "chardev=q1,mode=control"),
+        *("-chardev", "socket,id=q2,path={run}/qmp", "-device", "isa-serial,chardev=q2,index=3"),
+        # The cable of a USB adapter that is plugged in later; its far end is /dev/ttyS4.
+        *("-chardev", "socket,id=c1,path={run}/cable,server=on,wait=off"),
+        *("-chardev", "socket,id=c2,path={run}/cable", "-device", "pci-serial,chardev=c2"),
+    ),
+}
+"""What a machine has beside root and console, by the name that tests ask for (`pytest.mark.guest`)."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came back from a guest."""
+
+    reports: Mapping[str, list[dict[str, Any]]]
+    """By node id: the reports of a test's phases, as `pytest_report_to_serializable` gave them."""
+    booted: bool
+    """It came as far as to run tests."""
+    console: str
+    """The end of what it printed."""
+
+
+def run_tests(machine: str, nodes: Sequence[str]) -> Outcome:
+    """Boot a machine and run tests in it; once more if it does not come as far as that.
+
+    Raises:
+        LabMissingError: if there can be no guest here.
+    """
+    if not shutil.which(QEMU):
+        raise LabMissingError(f"{QEMU} is missing: apt-get install --no-install-recommends qemu-system-x86")
+    outcome = _boot(machine, nodes)
+    return outcome if outcome.booted else _boot(machine, nodes)
+
+
+def _boot(machine: str, nodes: Sequence[str]) -> Outcome:
+    image = prepare(IMAGES)
+    # A socket's path is short, so the folder is not below the checkout.
+    with tempfile.TemporaryDirectory(prefix="penlatch-guest-") as folder:
+        out = Path(folder) / "out"
+        out.mkdir()
+        (out / "run.sh").write_text(_program(nodes))
+        command = [
+            *(QEMU, "-M", "pc", "-bios", "qboot.rom", "-cpu", CPU, "-smp", "2", "-m", str(MEMORY_MB)),
+            *("-accel", "tcg,thread=multi", "-nodefaults", "-no-user-config", "-nographic", "-no-reboot"),
+            *("-serial", "stdio", "-kernel", str(image.kernel), "-initrd", str(image.initramfs)),
+            *("-append", KERNEL_ARGUMENTS),
+            *_share("host", Path("/"), "readonly=on,multidevs=remap"),
+            *_share("out", out, "multidevs=remap"),
+            *(argument.format(run=folder) for argument in MACHINES[machine]),
+        ]
+        try:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=LIMIT_S,
+                check=False,
+            )
+            console = done.stdout
+        except subprocess.TimeoutExpired as late:
+            console = (late.stdout or b"") + f"\n(stopped after {LIMIT_S:g} s)".encode()
+        found: dict[str, list[dict[str, Any]]] = {}
+        reports = out / REPORTS
+        for line in reports.read_text().splitlines() if reports.exists() else ():
+            report = json.loads(line)
+            found.setdefault(report["nodeid"], []).append(report)
+        tail = console.decode(errors="replace").replace("\r", "").splitlines()[-CONSOLE_TAIL:]
+        return Outcome(reports=found, booted=reports.exists(), console="\n".join(tail))
+
+
+def _share(tag: str, path: Path, options: str) -> tuple[str, ...]:
+    return (
+        *("-fsdev", f"local,id={tag},path={path},security_model=none,{options}"),
+        *("-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"),
+    )
+
+
+def _program(nodes: Sequence[str]) -> str:
+    """Return what the guest runs: the tests, with the host's interpreter, then off."""
+    pytest = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "support.guest.report", "-q", *nodes]
+    return f"""
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/run LANG=C.UTF-8
+export PENLATCH_GUEST=/out/{REPORTS} PYTHONDONTWRITEBYTECODE=1
+rm -f /.dockerenv
+cd {shlex.quote(str(CHECKOUT))}
+{shlex.join(pytest)}
+sync
+echo b >/proc/sysrq-trigger
+sleep 60
+"""

@@ -88,8 +88,8 @@ async def read_by_penlatch(
         pen = await open_serial(protocol, NEAR_END)
         listen = pen._line.receive
 
-        async def receive() -> bytes:
-            data = await listen()
+        async def receive(*, patience_s: float) -> bytes:
+            data = await listen(patience_s=patience_s)
             heard.extend(data)
             return data
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -32,7 +33,9 @@ class Qmp:
     def __enter__(self) -> Self:
         self._fd = os.open(self._path, os.O_RDWR | os.O_NOCTTY)
         tty.setraw(self._fd)
-        self.execute("qmp_capabilities")
+        # Refused where somebody has spoken to this monitor before.
+        with contextlib.suppress(QmpError):
+            self.execute("qmp_capabilities")
         return self
 
     def __exit__(self, *_: object) -> None:

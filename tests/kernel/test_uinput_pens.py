@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -153,11 +154,15 @@ def test_events_that_were_dropped_cost_one_signature_and_not_the_next(terminal: 
         pen_found(terminal)
         before = client.decisions(limit=1)[0].seq
         assert terminal.process
-        terminal.process.send_signal(signal.SIGSTOP)
-        try:
-            pen.write(signed(ADA, 5))
-        finally:
-            terminal.process.send_signal(signal.SIGCONT)
+        with ThreadPoolExecutor(1) as hand:
+            writing = hand.submit(pen.write, signed(ADA, 5))
+            time.sleep(0.5)
+            terminal.process.send_signal(signal.SIGSTOP)
+            try:
+                time.sleep(1.0)
+            finally:
+                terminal.process.send_signal(signal.SIGCONT)
+            writing.result()
         soon(lambda: client.decisions(limit=1)[0].seq > before, "it is told")
         told = client.decisions(limit=1)[0]
         assert (told.verdict, told.reason) == (Verdict.RETRY, Reason.EVENTS_LOST)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -28,16 +29,25 @@ def machine_of(item: pytest.Item) -> str | None:
 
 
 @functools.cache
-def _outcome(session: pytest.Session, machine: str) -> Outcome | LabMissingError:
-    nodes = [item.nodeid for item in session.items if machine_of(item) == machine]
-    try:
-        return run_tests(machine, nodes)
-    except LabMissingError as missing:
-        return missing
+def _outcomes(session: pytest.Session) -> dict[str, Outcome | LabMissingError]:
+    """Run all machines that tests of this session want, side by side."""
+    nodes: dict[str, list[str]] = {}
+    for item in session.items:
+        if machine := machine_of(item):
+            nodes.setdefault(machine, []).append(item.nodeid)
+
+    def outcome(machine: str) -> Outcome | LabMissingError:
+        try:
+            return run_tests(machine, nodes[machine])
+        except LabMissingError as missing:
+            return missing
+
+    with ThreadPoolExecutor(len(nodes)) as machines:
+        return dict(zip(nodes, machines.map(outcome, nodes), strict=True))
 
 
 def run(item: pytest.Item, machine: str) -> None:
-    """Report what a test came to in its guest, which runs when the first of its tests is wanted."""
+    """Report what a test came to in its guest. All guests run when the first test of any is wanted."""
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     for report in _reports(item, machine):
         item.ihook.pytest_runtest_logreport(report=report)
@@ -45,7 +55,7 @@ def run(item: pytest.Item, machine: str) -> None:
 
 
 def _reports(item: pytest.Item, machine: str) -> Iterator[pytest.TestReport]:
-    outcome = _outcome(item.session, machine)
+    outcome = _outcomes(item.session)[machine]
     if isinstance(outcome, LabMissingError):
         place = (str(item.path), (item.location[1] or 0) + 1, f"Skipped: no guest: {outcome}")
         yield _report(item, "skipped", place)

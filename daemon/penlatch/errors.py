@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path  # noqa: TC003 - msgspec and readers of signatures resolve it at run time
 
 
@@ -41,14 +42,30 @@ class PictureError(PenlatchError):
         super().__init__((f"{path}: " if path else "") + f"this picture cannot be used: {problem}")
 
 
+class PenTrouble(Enum):
+    """Why a pen cannot be had, as far as it matters to whoever waits for it or looks for the cause."""
+
+    NODE = "node"
+    """It is not there, may not be opened, or is not the only one: whatever mends that changes a device node."""
+    BUSY = "busy"
+    """Another program has it."""
+    SILENT = "silent"
+    """A serial line is there, and no tablet answers on it."""
+    OTHER = "other"
+    """It failed in another way."""
+
+
 class PenError(PenlatchError):
     """No frames can be had from the pen: absent, ambiguous, unplugged, silent, or not a pen at all."""
 
-    def __init__(self, *, device: str, problem: str, remedy: str | None = None) -> None:
+    def __init__(
+        self, *, device: str, problem: str, remedy: str | None = None, trouble: PenTrouble = PenTrouble.OTHER
+    ) -> None:
         self.device = device
         self.problem = problem
         self.remedy = remedy
         """What a person can do about it, where that is known."""
+        self.trouble = trouble
         super().__init__(f"pen {device}: {problem}" + (f"; {remedy}" if remedy else ""))
 
 

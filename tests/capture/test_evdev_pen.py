@@ -27,7 +27,7 @@ from penlatch.capture.evdev_pen import EVIOCSCLOCKID, SILENCE_S, EvdevPen
 from penlatch.capture.resting import RESTING_AFTER_S
 from penlatch.capture.segmenter import Segmenter, Unusable
 from penlatch.config import Segment
-from penlatch.errors import PenError
+from penlatch.errors import PenError, PenTrouble
 from penlatch.messages import Reason
 from support.recordings import PlainRecording, recordings
 from support.strokes import raw_events, raw_frame
@@ -359,14 +359,14 @@ async def test_a_signature_with_lost_events_is_a_retry(device: PipeDevice) -> No
     await reader.end()
 
 
-async def test_a_pen_in_contact_when_it_is_opened_begins_with_a_gap(device: PipeDevice) -> None:
+async def test_a_pen_in_contact_when_it_is_opened_says_that_it_is_under_way(device: PipeDevice) -> None:
     device.pressed = {Key.TOOL_PEN, Key.TOUCH}
     reader = Reader(EvdevPen(device))
     device.send(raw_frame({Axis.X: 3}))
-    await eventually(lambda: reader.count == 1)
-    assert reader.batches[0].gap
-    assert len(reader.batches[0]) == 0
-    assert reader.batches[1].touching.tolist() == [True]
+    await eventually(lambda: reader.count == 2)
+    assert [batch.under_way for batch in reader.batches] == [True, False]
+    assert [batch.touching.tolist() for batch in reader.batches] == [[True], [True]]
+    assert not any(batch.gap for batch in reader.batches)
     reader.pen.close()
     await reader.end()
 
@@ -429,8 +429,9 @@ async def test_a_pen_without_proximity_that_touches_stays_however_silent_it_is()
 # --- opening --------------------------------------------------------------------------------------------------
 
 
-def test_a_pen_that_somebody_else_has_grabbed_is_an_error_with_a_remedy(
-    device: PipeDevice, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("grab", [True, False])
+def test_a_pen_that_somebody_else_has_grabbed_is_an_error_with_a_remedy_for_it_would_stay_silent(
+    device: PipeDevice, monkeypatch: pytest.MonkeyPatch, *, grab: bool
 ) -> None:
     def busy() -> None:
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
@@ -440,6 +441,13 @@ def test_a_pen_that_somebody_else_has_grabbed_is_an_error_with_a_remedy(
     monkeypatch.setattr(evdev, "InputDevice", lambda *_, **__: device)
     monkeypatch.setattr(PipeDevice, "grab", lambda _: busy())
     with pytest.raises(PenError, match="another program has grabbed it") as caught:
-        EvdevPen.open("", grab=True)
-    assert caught.value.remedy == "end that program, or set pen.grab = false"
+        EvdevPen.open("", grab=grab)
+    assert caught.value.trouble is PenTrouble.BUSY
+    assert caught.value.remedy
+    assert "end that program" in caught.value.remedy
     assert device.fd == -1
+
+
+async def test_a_device_that_is_shared_is_left_to_the_others(device: PipeDevice) -> None:
+    EvdevPen(device).close()
+    assert device.released == 0

@@ -11,20 +11,23 @@ import os
 import time
 import types
 from collections import deque
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from penlatch.capture import isdv4
-from penlatch.capture.listener import REOPEN_FIRST_S, REOPEN_LAST_S, Listener
+from penlatch.capture.device_watch import DeviceWatch
+from penlatch.capture.listener import REOPEN_FIRST_S, REOPEN_LAST_S, REOPEN_NODE_S, Listener
 from penlatch.capture.replay.player import BATCH, Pace, ReplayPen
 from penlatch.capture.segmenter import Signature, Unusable
 from penlatch.config import Pen, Segment
-from penlatch.errors import PenError
+from penlatch.errors import PenError, PenTrouble
 from penlatch.ink import PenInfo
 from penlatch.messages import Reason
 from penlatch.sim.tablet import Isdv4Tablet
+from support.descriptors import open_descriptors
 from support.figures import lissajous
 from support.strokes import frames, written
 from support.waiting import PATIENCE_S, eventually
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
 HASTY = Segment(idle_s=0.2)
 PATIENT = Segment(idle_s=3 * PATIENCE_S)
 """The idle time is over after no test that passes."""
+
+NOBODY = 65534
+"""A user whom nothing belongs to."""
 
 FIRST, SECOND = (0.0, 0.9), (0.0, 0.5)
 """Strokes that make signatures 45 mm and 25 mm wide [s]."""
@@ -116,6 +122,8 @@ class Port:
     ABSENT = PenError(device="evdev:", problem="there is no pen", remedy="plug one in")
 
     def __init__(self) -> None:
+        self.absent = self.ABSENT
+        """What the listener is told while there is no pen."""
         self.plugged: deque[PenSource | PenError] = deque()
         """What the listener finds, look after look; then there is no pen any more."""
         self.noted: list[float | str] = []
@@ -133,7 +141,7 @@ class Port:
 
     async def open_pen(self, uri: str, *, grab: bool = False) -> PenSource:
         self.noted.append(f"look for {uri}{' alone' if grab else ''}")
-        found = self.plugged.popleft() if self.plugged else self.ABSENT
+        found = self.plugged.popleft() if self.plugged else self.absent
         if isinstance(found, PenError):
             raise found
         return found
@@ -143,12 +151,24 @@ class Port:
         await asyncio.sleep(0.001)
 
 
+class IdleWatch(DeviceWatch):
+    """A watch to which nothing ever happens, and whose limits are soon over."""
+
+    port: Port
+
+    async def changed(self, *, limit_s: float) -> bool:
+        await self.port.sleep(limit_s)
+        return False
+
+
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> Port:
     port = Port()
     monkeypatch.setattr("penlatch.capture.listener.open_pen", port.open_pen)
     unhurried = types.SimpleNamespace(**vars(asyncio) | {"sleep": port.sleep})
     monkeypatch.setattr("penlatch.capture.listener.asyncio", unhurried)
+    monkeypatch.setattr(IdleWatch, "port", port, raising=False)
+    monkeypatch.setattr("penlatch.capture.listener.DeviceWatch", IdleWatch)
     return port
 
 
@@ -246,6 +266,53 @@ async def test_a_tablet_pulled_out_in_mid_signature_is_a_retry_and_heard_again_w
         await asyncio.to_thread(tablet.play, lissajous())
         await eventually(lambda: listener.signing)
         assert listener.health.ok
+
+
+async def test_a_tablet_that_comes_late_is_heard_as_soon_as_its_node_is_there(
+    tablet: Isdv4Tablet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penlatch.capture.listener.REOPEN_FIRST_S", 10 * PATIENCE_S)
+    node = tmp_path / "serial" / "by-id" / "a tablet"
+    async with running(pen=Pen(device=f"isdv4:{node}")) as listener:
+        await eventually(lambda: "plug the tablet in" in listener.health.detail)
+        node.parent.mkdir(parents=True)
+        node.symlink_to(tablet.path)
+        await eventually(lambda: listener.present)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else for a while")
+async def test_permission_that_is_granted_later_is_noticed(
+    tablet: Isdv4Tablet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penlatch.capture.listener.REOPEN_FIRST_S", 10 * PATIENCE_S)
+    node = Path(tablet.path)
+    node.chmod(0o600)  # and its folder is its owner's alone
+    os.seteuid(NOBODY)
+    try:
+        async with running(pen=at(tablet)) as listener:
+            await eventually(lambda: "let this user read and write it" in listener.health.detail)
+            os.seteuid(0)
+            node.parent.chmod(0o755)
+            node.chmod(0o666)
+            os.seteuid(NOBODY)
+            await eventually(lambda: listener.present)
+    finally:
+        os.seteuid(0)
+
+
+async def test_a_tablet_that_is_pulled_out_a_hundred_times_is_heard_each_time(
+    tablet: Isdv4Tablet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penlatch.capture.listener.REOPEN_FIRST_S", 0.01)
+    descriptors = open_descriptors()
+    async with running(pen=at(tablet)) as listener:
+        for _ in range(100):
+            await eventually(lambda: listener.present)
+            await asyncio.to_thread(tablet.unplug)
+            await eventually(lambda: not listener.present)
+            tablet.plug_in()
+        await eventually(lambda: listener.present)
+    assert open_descriptors() <= descriptors + 1
 
 
 async def test_cancelling_gives_the_line_back(tablet: Isdv4Tablet) -> None:
@@ -469,6 +536,14 @@ async def test_a_pen_that_is_away_is_looked_for_less_and_less_often(port: Port) 
     assert port.noted[1:6:2] == port.waits[:3]
 
 
+async def test_what_a_device_node_will_tell_is_hardly_looked_for(port: Port) -> None:
+    port.absent = PenError(device="evdev:", problem="there is no pen", trouble=PenTrouble.NODE)
+    async with running():
+        await eventually(lambda: len(port.waits) >= 10)
+    assert port.waits[:10] == [min(REOPEN_FIRST_S * 2**n, REOPEN_NODE_S) for n in range(10)]
+    assert port.waits[9] == REOPEN_NODE_S
+
+
 async def test_a_pen_that_appears_late_is_heard(port: Port) -> None:
     pen = port.plug_in(after=6)
     async with listening() as listener:
@@ -484,7 +559,7 @@ async def test_a_pen_that_was_there_is_soon_looked_for_again(port: Port) -> None
         pen.unplug()
         await eventually(lambda: len(port.noted) >= before + 4)
     look = "look for evdev:"
-    assert port.noted[before : before + 4] == [REOPEN_FIRST_S, look, 2 * REOPEN_FIRST_S, look]
+    assert port.noted[before : before + 4] == [REOPEN_FIRST_S, look, REOPEN_FIRST_S, look]
 
 
 async def test_a_pen_that_can_be_opened_but_not_read_keeps_nobody_busy(port: Port) -> None:
@@ -495,6 +570,62 @@ async def test_a_pen_that_can_be_opened_but_not_read_keeps_nobody_busy(port: Por
         await eventually(lambda: not pens[-1].is_open)
     assert port.noted[:7] == ["look for evdev:", REOPEN_FIRST_S] * 3 + ["look for evdev:"]
     assert not any(pen.is_open for pen in pens)
+
+
+# --- the machine sleeps ---------------------------------------------------------------------------------------
+
+
+class Clocks:
+    """The clock that goes on in a sleep, as `sleep` sees it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.slept_s = 0.0
+        real = time.clock_gettime
+        ahead = types.SimpleNamespace(**vars(time) | {"clock_gettime": lambda clock: real(clock) + self.slept_s})
+        monkeypatch.setattr("penlatch.capture.sleep.time", ahead)
+
+
+async def test_a_signature_over_which_the_machine_slept_is_a_retry(
+    pen: ScriptedPen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clocks = Clocks(monkeypatch)
+    async with listening(PATIENT) as listener:
+        pen.write(FIRST)
+        await eventually(lambda: listener.signing)
+        clocks.slept_s += 3600.0
+        pen.write(SECOND)
+        assert await reason(listener) is Reason.EVENTS_LOST
+        assert not listener.signing
+
+
+async def test_a_signature_over_which_the_machine_slept_is_a_retry_also_where_the_pen_is_gone(
+    pen: ScriptedPen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clocks = Clocks(monkeypatch)
+    async with listening() as listener:
+        pen.write(FIRST, ahead_s=0.5)
+        await eventually(lambda: listener.signing)
+        clocks.slept_s += 3600.0
+        assert await reason(listener) is Reason.EVENTS_LOST
+
+
+async def test_a_sleep_between_signatures_is_none_of_theirs(pen: ScriptedPen, monkeypatch: pytest.MonkeyPatch) -> None:
+    clocks = Clocks(monkeypatch)
+    async with listening() as listener:
+        pen.write(FIRST, until=1.2)
+        assert width(await signature(listener)) == 45.0
+        clocks.slept_s += 3600.0
+        pen.write(SECOND)
+        assert width(await signature(listener)) == 25.0
+
+
+async def test_signatures_are_the_same_whatever_the_time_of_day_is_set_to(
+    pen: ScriptedPen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    async with listening() as listener:
+        pen.write(FIRST)
+        assert width(await signature(listener)) == 45.0
 
 
 # --- health ---------------------------------------------------------------------------------------------------

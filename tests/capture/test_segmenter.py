@@ -272,6 +272,21 @@ def test_a_pen_that_is_lost_while_nobody_writes_spoils_nothing() -> None:
     assert reasons(run(feeding, written((0, 1), start=START + 1))) == [None]
 
 
+def test_a_pen_that_wrote_before_anybody_looked_is_no_capture_until_it_is_idle() -> None:
+    feeding = segmenter()
+    writing = written((0.0, 1.0), (1.5, 2.0), (3.5, 4.5), until=6.0)
+    captures = run(feeding, replace(writing.rows(0, 1), under_way=True), writing.rows(1, len(writing)))
+    assert signature(captures).trace.duration == pytest.approx(1.0)
+
+
+def test_a_pen_that_wrote_before_anybody_looked_and_fell_silent_is_idle_when_it_comes_again() -> None:
+    feeding = segmenter()
+    first = replace(frames([START], [True]), under_way=True)
+    assert feeding.feed(first) == []
+    assert feeding.deadline is None
+    assert signature(run(feeding, written((0.0, 1.0), start=START + 50.0))).trace.duration == pytest.approx(1.0)
+
+
 def test_memory_is_bounded_by_the_points_at_most() -> None:
     feeding = segmenter(max_points=100, max_duration_s=1e6, idle_s=10.0)
     for second in range(200):

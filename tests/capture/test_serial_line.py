@@ -355,6 +355,27 @@ class TestClosing:
     """penlatch goes away."""
 
     @pytest.mark.usefixtures("hasty")
+    async def test_a_pen_that_touched_before_the_tablet_was_greeted_is_under_way(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(serial_line, "UNDER_WAY_S", PATIENCE_S)
+        with Isdv4Tablet() as tablet:
+            pen = await opened(tablet)
+            reading = pen.batches()
+            touching = isdv4.PenPacket(x=1000, y=1000, pressure=500, near=True, tip=True)
+            for under_way in (True, False):
+                tablet.send(touching.to_bytes())
+                assert (await anext(reading)).under_way is under_way
+            pen.close()
+
+    async def test_a_pen_that_touches_later_has_only_begun(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(serial_line, "UNDER_WAY_S", 0.0)
+        with Isdv4Tablet() as tablet:
+            pen = await opened(tablet)
+            tablet.send(isdv4.PenPacket(x=1000, y=1000, pressure=500, near=True, tip=True).to_bytes())
+            assert not (await anext(pen.batches())).under_way
+            pen.close()
+
     async def test_close_ends_a_waiting_reader_and_is_safe_twice(self) -> None:
         with Isdv4Tablet() as tablet:
             pen = await open_serial("isdv4", tablet.path)

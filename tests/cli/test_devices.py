@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from click.testing import CliRunner
 
 from penlatch.capture import evdev_discovery
 from penlatch.capture.evdev_discovery import PenDescription
+from penlatch.capture.evdev_events import Axis, Key
+from penlatch.capture.evdev_tablet import AxisRange, Tablet
 from penlatch.cli import main
 from penlatch.cli.devices import evdev_devices, serial_device
 
@@ -40,6 +43,31 @@ def test_a_serial_port_that_may_not_be_used_names_its_group() -> None:
     assert repr(Path(path).group()) in device.remedy
     os.close(master)
     os.close(slave)
+
+
+def test_a_program_that_has_the_port_open_is_named() -> None:
+    master, slave = pty.openpty()
+    path = os.ttyname(slave)
+    with subprocess.Popen(["/bin/sleep", "60"], stdin=slave) as sleeper:
+        device = serial_device(path, "", may_use=True)
+        sleeper.kill()
+    assert device.open_in == (f"sleep (pid {sleeper.pid})",)
+    assert serial_device(path, "", may_use=True).open_in == ()
+    os.close(master)
+    os.close(slave)
+
+
+def test_a_tablet_without_resolution_can_be_used_and_says_what_that_costs() -> None:
+    axes: dict[int, AxisRange] = {
+        Axis.X: AxisRange(0, 100),
+        Axis.Y: AxisRange(0, 100),
+        Axis.PRESSURE: AxisRange(0, 1023),
+    }
+    tablet = Tablet("Old", 1, 2, "", axes, frozenset({Key.TOOL_PEN}), frozenset())
+    (device,) = evdev_devices([PenDescription(Path("/dev/input/event4"), "Old", tablet, tablet.objection)])
+    assert device.usable
+    assert device.problem
+    assert "resolution" in device.problem
 
 
 def test_the_list_shows_problem_and_remedy(monkeypatch: pytest.MonkeyPatch) -> None:

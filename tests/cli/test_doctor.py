@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -162,6 +164,42 @@ def test_a_pen_that_is_not_there_fails(tmp_path: Path) -> None:
 def test_a_running_daemon_is_believed_about_its_pen() -> None:
     finding = pen.reachable(Pen(device="isdv4:/dev/null"), health(pen=Part(ok=True, detail="Wacom at /dev/ttyS4")))
     assert (finding.state, finding.detail) == ("ok", "Wacom at /dev/ttyS4")
+
+
+def test_a_tablet_that_speaks_the_other_protocol_is_found() -> None:
+    with Isdv4Tablet() as tablet:
+        finding = pen.reachable(Pen(device=f"protocol4:{tablet.path}"), None)
+        assert finding.state == "fail"
+        assert "no Protocol IV tablet answered" in finding.detail
+        assert finding.remedy
+        assert f'write pen.device = "isdv4:{tablet.path}"' in finding.remedy
+
+
+def test_a_line_that_another_program_has_names_it() -> None:
+    with Isdv4Tablet() as tablet:
+        line = os.path.realpath(tablet.path)
+        program = "import serial, sys, time; s = serial.Serial(sys.argv[1], exclusive=True); print(); time.sleep(60)"
+        with subprocess.Popen([sys.executable, "-uc", program, line], stdout=subprocess.PIPE) as holder:
+            assert holder.stdout
+            holder.stdout.readline()
+            finding = pen.reachable(Pen(device=f"isdv4:{tablet.path}"), None)
+            holder.kill()
+    assert finding.state == "fail"
+    assert finding.remedy
+    assert f"(pid {holder.pid})" in finding.remedy
+
+
+def test_a_missing_adapter_says_which_lines_there_are(tmp_path: Path) -> None:
+    finding = pen.reachable(Pen(device=f"isdv4:{tmp_path / 'ttyUSB0'}"), None)
+    assert finding.remedy
+    assert "serial line" in finding.remedy
+
+
+@pytest.mark.parametrize("device", ["evdev:", "isdv4:/dev/absent", "replay:/absent"])
+def test_a_pen_that_a_running_daemon_lacks_has_a_remedy(device: str) -> None:
+    finding = pen.reachable(Pen(device=device), health(ok=False, pen=Part(ok=False, detail="pen: there is none")))
+    assert (finding.state, finding.detail) == ("fail", "pen: there is none")
+    assert finding.remedy
 
 
 def test_missing_models_fail(tmp_path: Path) -> None:

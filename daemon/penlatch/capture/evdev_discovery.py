@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, cast
 import evdev
 
 from penlatch.capture.evdev_tablet import AxisRange, Tablet
-from penlatch.errors import PenError
+from penlatch.capture.source import DEVICES
+from penlatch.errors import PenError, PenTrouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-DEVICES = Path("/dev/input")
 SYSFS = Path("/sys/class/input")
 
 FORMS = "evdev: (the only pen present), evdev:/dev/input/eventN, evdev:VID:PID, evdev:name=NAME or evdev:uniq=UNIQ"
@@ -132,17 +132,20 @@ def find(selector: str) -> PenDescription:
             device=f"evdev:{selector}",
             problem=f"{len(pens)} pens answer to that: {_listed(pens)}",
             remedy=f"write one of: {', '.join(_distinct(pens))}",
+            trouble=PenTrouble.NODE,
         )
     if selector and len(matches) == 1:
         raise PenError(
             device=f"evdev:{selector}",
             problem=f"{matches[0].path} cannot be used: {matches[0].objection}",
             remedy=matches[0].remedy,
+            trouble=PenTrouble.NODE,
         )
     raise PenError(
         device=f"evdev:{selector}",
         problem=f"no such pen among the input devices: {_listed(seen)}",
         remedy=next((device.remedy for device in seen if device.remedy), "plug it in, or name another pen"),
+        trouble=PenTrouble.NODE,
     )
 
 

@@ -19,7 +19,7 @@ from penlatch.capture.evdev_reader import EventReader
 from penlatch.capture.evdev_tablet import Normaliser
 from penlatch.capture.frames import Frames
 from penlatch.capture.resting import Rest
-from penlatch.errors import PenError
+from penlatch.errors import PenError, PenTrouble
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -49,7 +49,8 @@ class EvdevPen:
 
         Args:
             device: a device whose `Tablet.objection` is None.
-            grab: let no other reader have its events until `close`.
+            grab: let no other reader have its events until `close`. Without it, they are kept from others for an
+                instant, to see whether that can be done.
 
         Raises:
             OSError: if it vanished, or somebody else has grabbed it (EBUSY).
@@ -57,17 +58,18 @@ class EvdevPen:
         self._device = device
         self._grabbed = False
         self._shift = self._choose_clock()
-        if grab:
-            device.grab()
-            self._grabbed = True
+        # Also where it is not wanted alone: a device that another program has grabbed opens, and stays silent for ever.
+        device.grab()
+        self._grabbed = grab
+        if not grab:
+            device.ungrab()
         tablet = tablet_of(device)
         self._info = tablet.info
         self._axes = frozenset(tablet.axes)
         self._normaliser = Normaliser(tablet)
         self._tells_proximity = tablet.reports_proximity
         state = self._state()
-        first = self._normaliser.frames(RawFrames(t=np.zeros(1), values=state[np.newaxis]))
-        self._in_contact = bool(first.touching[0])
+        self._first = self._normaliser.frames(RawFrames(t=np.array([time.monotonic()]), values=state[np.newaxis]))
         self._rest = Rest()
         self._last: Frames | None = None
         self._reader = EventReader(device.fd, patient=Key.TOUCH in tablet.keys)
@@ -93,7 +95,8 @@ class EvdevPen:
                 raise PenError(
                     device=str(path),
                     problem="another program has grabbed it",
-                    remedy="end that program, or set pen.grab = false",
+                    remedy="end that program; penlatch doctor, as root, says which it may be",
+                    trouble=PenTrouble.BUSY,
                 ) from error
             raise PenError(device=str(path), problem=error.strerror or str(error)) from error
 
@@ -110,13 +113,15 @@ class EvdevPen:
     async def batches(self) -> AsyncIterator[Frames]:
         """Yield frames as they arrive.
 
-        A pen that is in contact when it is opened begins with a gap: the start of what it writes was not seen.
+        A pen that is in contact when it is opened begins with that frame, `under_way`: what it writes has begun.
 
         Raises:
             PenError: when the pen is unplugged or closed.
         """
-        if self._in_contact:
-            yield Frames.empty(gap=True)
+        if self._first.touching[0]:
+            self._last = self._first
+            self._rest.follow(self._first)
+            yield replace(self._first, under_way=True)
         try:
             while True:
                 hovering = self._last is not None and bool(self._last.near[-1] and not self._last.touching[-1])

@@ -40,6 +40,8 @@ class Frames:
     """Tilt towards the writer [degrees], None where the pen has none."""
     gap: bool = False
     """Frames were lost somewhere before or inside this batch: a signature that spans it is a retry."""
+    under_way: bool = False
+    """The pen was in contact before anybody looked: what it writes until it is idle is no signature, nor a retry."""
 
     def __len__(self) -> int:
         return len(self.t)
@@ -49,7 +51,7 @@ class Frames:
         return f"<{len(self)} frames{' after a gap' if self.gap else ''}>"
 
     def rows(self, start: int, stop: int) -> Frames:
-        """Return the frames from `start` up to, not including, `stop`, as a view; a gap stays with the first."""
+        """Return the frames from `start` up to, not including, `stop`, as a view; what was before is the first's."""
         return Frames(
             t=self.t[start:stop],
             x=self.x[start:stop],
@@ -60,6 +62,7 @@ class Frames:
             tilt_x=None if self.tilt_x is None else self.tilt_x[start:stop],
             tilt_y=None if self.tilt_y is None else self.tilt_y[start:stop],
             gap=self.gap and start == 0,
+            under_way=self.under_way and start == 0,
         )
 
     @classmethod

@@ -14,7 +14,7 @@ import numpy as np
 
 from penlatch.capture.bitfields import Layout
 from penlatch.capture.framing import LEAD, EraserRule, Framer, Readings
-from penlatch.errors import PenError, ProtocolError
+from penlatch.errors import PenError, PenTrouble, ProtocolError
 from penlatch.ink import PenInfo
 
 if TYPE_CHECKING:
@@ -247,6 +247,7 @@ async def greet(line: Line) -> Decoder:
         device=line.path,
         problem=f"no ISDV4 tablet answered at {rates} baud",
         remedy="check that the tablet is on this line, has power, and that nothing else reads it",
+        trouble=PenTrouble.SILENT,
     )
 
 

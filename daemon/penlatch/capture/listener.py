@@ -7,9 +7,12 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from penlatch.capture.device_watch import DeviceWatch
+from penlatch.capture.frames import Frames
 from penlatch.capture.segmenter import Segmenter
-from penlatch.capture.source import open_pen
-from penlatch.errors import PenError
+from penlatch.capture.sleep import Sleep
+from penlatch.capture.source import nodes, open_pen
+from penlatch.errors import PenError, PenTrouble
 from penlatch.messages import Part
 
 if TYPE_CHECKING:
@@ -22,9 +25,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 REOPEN_FIRST_S = 0.25
-"""Wait before a lost pen is looked for the first time [s]; doubled each time up to `REOPEN_LAST_S`."""
+"""Wait before a lost pen is looked for the first time, and before it is looked for again [s]; doubled each time."""
 REOPEN_LAST_S = 5.0
-"""Longest wait between two looks for a pen that is away [s]: how long a person waits after plugging it in."""
+"""Longest wait where nothing tells that the trouble is over: how long a person waits who switches a tablet on [s]."""
+REOPEN_NODE_S = 60.0
+"""The same where a device node has to come or to change, which is told: a net under the watch, nothing more [s]."""
 
 
 class Listener:
@@ -40,6 +45,7 @@ class Listener:
         self._timer: asyncio.Handle | None = None
         self._captures: asyncio.Queue[Capture] = asyncio.Queue()
         self._armed = False
+        self._sleep = Sleep()
         self.health = Part(ok=False, detail="not opened yet")
 
     @property
@@ -73,26 +79,35 @@ class Listener:
 
     async def run(self) -> None:
         """Keep the pen open until cancelled."""
-        wait = REOPEN_FIRST_S
         while True:
-            try:
-                source = await open_pen(self._pen.device, grab=self._pen.grab)
-            except PenError as error:
-                self._report(Part(ok=False, detail=str(error)))
-            else:
-                await self._follow(source)
-                wait = REOPEN_FIRST_S
-            await asyncio.sleep(wait)
-            wait = min(2 * wait, REOPEN_LAST_S)
+            await self._follow(await self._found())
+            await asyncio.sleep(REOPEN_FIRST_S)
+
+    async def _found(self) -> PenSource:
+        """Look for the pen until it is there: at once when a device node changes, and now and then in any case."""
+        wait_s = REOPEN_FIRST_S
+        with DeviceWatch() as watch:
+            while True:
+                watch.follow(nodes(self._pen.device))
+                try:
+                    return await open_pen(self._pen.device, grab=self._pen.grab)
+                except PenError as error:
+                    self._report(Part(ok=False, detail=str(error)))
+                    longest_s = REOPEN_NODE_S if error.trouble is PenTrouble.NODE else REOPEN_LAST_S
+                if await watch.changed(limit_s=min(wait_s, longest_s)):
+                    wait_s = REOPEN_FIRST_S
+                else:
+                    wait_s = min(2 * wait_s, REOPEN_NODE_S)
 
     async def _follow(self, source: PenSource) -> None:
         self._source = source
+        self._sleep = Sleep()
         self._segmenter = Segmenter(self._limits, source.info)
         self._report(Part(ok=True, detail=f"{source.info.name} at {source.device}"))
         try:
             async for frames in source.batches():
                 # The segmenter follows the pen also while nobody asks, so that it knows a pen that already touches.
-                captures = self._segmenter.feed(frames)
+                captures = [*self._torn_by_sleep(self._segmenter), *self._segmenter.feed(frames)]
                 if self._armed:
                     self._deliver(captures)
                     self._watch_idle()
@@ -104,6 +119,12 @@ class Listener:
             self._stop_timer()
             self._source = self._segmenter = None
             source.close()
+
+    def _torn_by_sleep(self, segmenter: Segmenter) -> list[Capture]:
+        """Tear a signature that was under way when the machine was suspended, of which no time stamp tells."""
+        if self._sleep.noticed() and segmenter.deadline is not None:
+            return segmenter.feed(Frames.empty(gap=True))
+        return []
 
     def _deliver(self, captures: list[Capture]) -> None:
         for capture in captures:
@@ -124,8 +145,10 @@ class Listener:
 
     def _expire(self) -> None:
         self._timer = None
-        if self._segmenter and self._armed and (capture := self._segmenter.expire(time.monotonic())):
-            self._deliver([capture])
+        if self._segmenter and self._armed:
+            self._deliver(self._torn_by_sleep(self._segmenter))
+            if capture := self._segmenter.expire(time.monotonic()):
+                self._deliver([capture])
         self._watch_idle()
 
     def _stop_timer(self) -> None:

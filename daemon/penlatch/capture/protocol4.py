@@ -16,7 +16,7 @@ import numpy as np
 
 from penlatch.capture.bitfields import Layout
 from penlatch.capture.framing import LEAD, EraserRule, Framer, Readings
-from penlatch.errors import PenError, ProtocolError
+from penlatch.errors import PenError, PenTrouble, ProtocolError
 from penlatch.ink import PenInfo
 
 if TYPE_CHECKING:
@@ -348,6 +348,7 @@ async def greet(line: Line) -> Decoder:
             device=line.path,
             problem=f"no Protocol IV tablet answered at {BAUD} baud ({error.problem})",
             remedy="check that the tablet is on this line, has power, and that nothing else reads it",
+            trouble=PenTrouble.SILENT,
         ) from error
     line.write(model.set_up + START)
     return Decoder(model, resolution, maxima)

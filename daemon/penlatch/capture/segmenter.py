@@ -52,7 +52,8 @@ class _Phase(Enum):
     OPEN = auto()
     """A signature is being written."""
     SWALLOWING = auto()
-    """It was told as unusable while it was still being written; the rest of it is ignored until the pen is idle."""
+    """It was told as unusable while it was still being written, or had begun before anybody looked; the rest of it is
+    ignored until the pen is idle."""
     LIFTING = auto()
     """The pen was in contact when the segmenter was reset: what it writes is no signature until it was lifted."""
 
@@ -104,6 +105,8 @@ class Segmenter:
         Time that runs backwards, which no clock of ours does, is held at the latest time seen.
         """
         captures: list[Capture] = []
+        if frames.under_way and len(frames):
+            self._phase, self._last_contact = _Phase.SWALLOWING, float(frames.t[0])
         if frames.gap:
             self._torn = True
             if self._phase is _Phase.OPEN:

@@ -24,7 +24,7 @@ from penlatch.capture.frames import Frames
 from penlatch.capture.packet_clock import PacketClock
 from penlatch.capture.plausible import Reach
 from penlatch.capture.resting import Rest
-from penlatch.errors import PenError
+from penlatch.errors import PenError, PenTrouble
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -46,6 +46,8 @@ REST_SILENCE_S: Final = 60.0
 """After so long without a byte [s] the tablet is told to go on: it may have been without power meanwhile."""
 ANSWER_LIMIT_S: Final = 2.0
 """Longest wait for what a tablet says to that [s]."""
+UNDER_WAY_S: Final = 0.25
+"""A pen that touches in its first report, so soon after the tablet was greeted, did so before [s]."""
 COMPLAINT_PERIOD_S: Final = 60.0
 """Damage on the line is logged at most this often [s]."""
 BITS_PER_BYTE: Final = 10
@@ -81,6 +83,8 @@ class SerialPen:
         self._reach = Reach()
         self._clock = PacketClock(wire_time=decoder.packet_size * BITS_PER_BYTE / line.baud)
         self._touching = False
+        self._unseen_until = time.monotonic() + UNDER_WAY_S
+        """Until when a first report may be that of a pen that touched before; past after the first."""
         self._asked = False
         """The tablet was told to go on, and has said nothing since."""
         self._damaged, self._complained = 0, -math.inf
@@ -127,6 +131,7 @@ class SerialPen:
                 if frames.gap:
                     self._complain()
                 if len(frames):
+                    frames = self._begun(frames)
                     self._touching = bool(frames.touching[-1])
                 self._rest.follow(frames)
                 yield frames
@@ -134,6 +139,11 @@ class SerialPen:
     def close(self) -> None:
         """Release the line. Safe to call twice; a running `batches` ends with PenError."""
         self._line.close()
+
+    def _begun(self, frames: Frames) -> Frames:
+        """Return `frames`, `under_way` if they are the first and the pen touched before the tablet was greeted."""
+        unseen_until, self._unseen_until = self._unseen_until, -math.inf
+        return dataclasses.replace(frames, under_way=bool(frames.touching[0]) and self._line.arrival < unseen_until)
 
     @property
     def _patience_s(self) -> float:
@@ -332,15 +342,15 @@ class Line:
 
 def _cannot_open(path: str, error: Exception) -> PenError:
     match getattr(error, "errno", None):
-        case errno.ENOENT:
-            remedy = "plug the tablet in, or name another line"
+        case errno.ENOENT | errno.ENODEV | errno.ENXIO:
+            remedy, trouble = "plug the tablet in, or name another line", PenTrouble.NODE
         case errno.EACCES:
-            remedy = "let this user read and write it (group dialout)"
-        case errno.EAGAIN:
-            remedy = "end the program that uses it"
+            remedy, trouble = "let this user read and write it (group dialout)", PenTrouble.NODE
+        case errno.EAGAIN | errno.EBUSY:
+            remedy, trouble = "end the program that uses it", PenTrouble.BUSY
         case _:
-            remedy = "name a serial line, like /dev/ttyS4 or /dev/ttyUSB0"
-    return PenError(device=path, problem=f"cannot be opened ({_reason(error)})", remedy=remedy)
+            remedy, trouble = "name a serial line, like /dev/ttyS4 or /dev/ttyUSB0", PenTrouble.OTHER
+    return PenError(device=path, problem=f"cannot be opened ({_reason(error)})", remedy=remedy, trouble=trouble)
 
 
 def _reason(error: Exception) -> str:

@@ -11,6 +11,9 @@ from penlatch.errors import PenError
 if TYPE_CHECKING:
     from penlatch.capture.frames import PenSource
 
+DEVICES = Path("/dev/input")
+"""Where the kernel and udev put the nodes of evdev devices."""
+
 FORMS = (
     "evdev: (the only one present)",
     "evdev:/dev/input/eventN",
@@ -55,6 +58,18 @@ async def open_pen(uri: str, *, grab: bool = False) -> PenSource:
             return _open_replay(uri, rest)
         case _:
             raise _malformed(uri, f"there is no kind of pen called {kind!r}")
+
+
+def nodes(uri: str) -> tuple[Path, ...]:
+    """Return where the device node of `uri` would appear: paths of nodes or their folders; none for a recording."""
+    kind, _, rest = uri.partition(":")
+    match kind:
+        case "evdev":
+            return (DEVICES, Path(rest)) if rest.startswith("/") else (DEVICES,)
+        case "isdv4" | "protocol4":
+            return (Path(rest),)
+        case _:
+            return ()
 
 
 def _open_replay(uri: str, rest: str) -> PenSource:

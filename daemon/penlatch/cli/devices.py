@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Literal
 import click
 import msgspec
 
+from penlatch.cli.holders import holders
 from penlatch.cli.options import json_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from penlatch.capture.evdev_discovery import PenDescription
+
+
+NO_SIZE = "it does not tell its resolution, so the limits in millimetres do not count"
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +34,8 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     vendor_product: str | None = None
     problem: str | None = None
     remedy: str | None = None
+    open_in: tuple[str, ...] = ()
+    """Programs that have it open, as far as this user may know. One of them may have grabbed it."""
 
 
 def evdev_devices(pens: Iterable[PenDescription]) -> Iterator[Device]:
@@ -43,9 +49,15 @@ def evdev_devices(pens: Iterable[PenDescription]) -> Iterator[Device]:
             write=f"evdev:{pen.path}" if pen.is_pen or not pen.readable else None,
             uniq=pen.uniq or None,
             vendor_product=pen.vendor_product or None,
-            problem=pen.objection,
+            problem=pen.objection or _blemish(pen),
             remedy=pen.remedy,
+            open_in=tuple(holders(str(pen.path))) if pen.is_pen or not pen.readable else (),
         )
+
+
+def _blemish(pen: PenDescription) -> str | None:
+    """Say what a pen lacks that can be used all the same."""
+    return NO_SIZE if pen.tablet and pen.tablet.info.unit != "mm" else None
 
 
 def serial_device(path: str, description: str, *, may_use: bool) -> Device:
@@ -56,6 +68,7 @@ def serial_device(path: str, description: str, *, may_use: bool) -> Device:
         name=description,
         usable=may_use,
         write=f"isdv4:{path}",
+        open_in=tuple(holders(path)),
         problem=None if may_use else "this user may not read and write it",
         remedy=None if may_use else f"run penlatch as a user in the group {_group(path)!r}, to which it belongs",
     )
@@ -82,6 +95,8 @@ def _lines(device: Device) -> Iterator[str]:
     yield f"{'ok' if device.usable else '--':<4}{device.path:<20}{about}".rstrip()
     if device.problem:
         yield f"{'':<4}{device.problem}" + (f"; {device.remedy}" if device.remedy else "")
+    if device.open_in:
+        yield f"{'':<4}open in {', '.join(device.open_in)}"
 
 
 @click.command()
@@ -90,8 +105,9 @@ def _lines(device: Device) -> Iterator[str]:
 def devices(*, everything: bool, as_json: bool) -> None:
     """List the pens that penlatch could read: evdev tablets, and serial ports that a tablet may hang on.
 
-    What cannot be used says why, and what to do. Nothing is opened for longer than a look. Serial ports are not asked
-    what hangs on them: `penlatch doctor` asks the one that is configured.
+    What cannot be used says why, and what to do. Programs that have a device open are named, to root those of all
+    users: one that has grabbed it keeps it from penlatch. Nothing is opened for longer than a look. Serial ports are
+    not asked what hangs on them: `penlatch doctor` asks the one that is configured.
 
     \b
     Examples:

@@ -8,6 +8,7 @@ import os
 import select
 import time
 import tty
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from support.waiting import PATIENCE_S
@@ -29,6 +30,9 @@ class Qmp:
         self._path = path
         self._fd = -1
         self._rest = b""
+        self._lines: deque[bytes] = deque()
+        self._told: list[str] = []
+        """Events that came while an answer was waited for: of USB, a device's end is told before the answer."""
 
     def __enter__(self) -> Self:
         self._fd = os.open(self._path, os.O_RDWR | os.O_NOCTTY)
@@ -65,6 +69,8 @@ class Qmp:
                 if "error" in answer:
                     raise QmpError(f"{command}: {answer['error']['desc']}")
                 return answer["return"]
+            if "event" in answer:
+                self._told.append(answer["event"])
         raise TimeoutError(f"QEMU does not answer {command}")
 
     def wait(self, event: str) -> None:
@@ -73,18 +79,21 @@ class Qmp:
         Raises:
             TimeoutError: if it does not.
         """
-        if not any(message.get("event") == event for message in self._messages()):
+        if event in self._told:
+            self._told.remove(event)
+        elif not any(message.get("event") == event for message in self._messages()):
             raise TimeoutError(f"QEMU never told of {event}")
 
     def _messages(self) -> Iterator[dict[str, Any]]:
         """Yield what QEMU says, as long as a test has patience."""
         end = time.monotonic() + PATIENCE_S
-        while (left := end - time.monotonic()) > 0:
-            if not select.select([self._fd], [], [], left)[0]:
+        while True:
+            while self._lines:
+                # The greeting is passed over: the line may have lost its beginning while nobody read it.
+                with contextlib.suppress(ValueError):
+                    yield json.loads(self._lines.popleft())
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([self._fd], [], [], left)[0]:
                 return
             *lines, self._rest = (self._rest + os.read(self._fd, READ_SIZE)).split(b"\n")
-            for line in lines:
-                try:
-                    yield json.loads(line)
-                except ValueError:
-                    continue  # the greeting, of which the line may have lost the beginning while nobody read it
+            self._lines.extend(lines)

@@ -27,7 +27,7 @@ CHECKOUT = Path("/checkout")
 """Where a userland has the checkout."""
 PATIENCE_S = 600
 
-# Tolerances are some thirty times what was measured (docs/arm.md), for other releases of the runtime and of NumPy.
+# Tolerances are five times what was measured, and more (docs/arm.md), for other releases of the runtime and of NumPy.
 SAME_PROBABILITY: Final = 1e-3
 SAME_NETWORK_DISTANCE: Final = 5e-3
 """Of a scorer that the quantized network has a part in, in its unit."""

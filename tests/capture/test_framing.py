@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from penlatch.capture.framing import EraserRule, Framer
+from support.wires import in_pieces
 
 SIZE = 5
 FOREIGN = 0x10
@@ -22,11 +21,6 @@ foreign = st.sampled_from(FOREIGN_SIZES).map(lambda size: bytes([0x90]) + bytes(
 
 def framer() -> Framer:
     return Framer(SIZE, foreign=FOREIGN, foreign_sizes=FOREIGN_SIZES)
-
-
-def cut(data: bytes, places: list[int]) -> list[bytes]:
-    edges = sorted({0, len(data), *(place % (len(data) + 1) for place in places)})
-    return [data[start:stop] for start, stop in pairwise(edges)]
 
 
 def run(reads: list[bytes]) -> tuple[list[bytes], bool]:
@@ -42,7 +36,7 @@ def run(reads: list[bytes]) -> tuple[list[bytes], bool]:
 def test_a_clean_stream_gives_every_pen_packet_and_no_damage_however_it_is_cut(
     stream: list[bytes], places: list[int]
 ) -> None:
-    found, damaged = run(cut(b"".join(stream), places))
+    found, damaged = run(in_pieces(b"".join(stream), places))
     assert found == [packet for packet in stream if not packet[0] & FOREIGN]
     assert not damaged
 
@@ -50,7 +44,7 @@ def test_a_clean_stream_gives_every_pen_packet_and_no_damage_however_it_is_cut(
 @given(st.binary(max_size=80), st.lists(st.integers(0, 80)))
 def test_cutting_never_changes_what_is_found_not_even_in_noise(stream: bytes, places: list[int]) -> None:
     whole = run([stream])
-    assert run(cut(stream, places)) == whole
+    assert run(in_pieces(stream, places)) == whole
     assert run([stream[i : i + 1] for i in range(len(stream))]) == whole
 
 
@@ -115,7 +109,7 @@ def test_the_eraser_rule_does_not_depend_on_batches(rows: list[tuple[bool, bool]
     near, bit = np.array(rows, dtype=np.bool_).T
     whole = EraserRule().erasing(near, bit)
     rule, parts = EraserRule(), []
-    for part in cut(bytes(range(len(rows))), places):
+    for part in in_pieces(bytes(range(len(rows))), places):
         parts += rule.erasing(near[list(part)], bit[list(part)]).tolist()
     assert parts == whole.tolist()
 

@@ -13,7 +13,8 @@ import pytest
 
 from penlatch.capture import isdv4, packet_clock, protocol4, resting, serial_line
 from penlatch.capture.frames import Frames
-from penlatch.capture.serial_line import Line, SerialPen, open_serial
+from penlatch.capture.line import Line
+from penlatch.capture.serial_line import SerialPen, open_serial
 from penlatch.errors import PenError
 from penlatch.sim.tablet import Faults, Isdv4Tablet, Protocol4Tablet
 from support.figures import lissajous

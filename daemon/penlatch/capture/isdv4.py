@@ -18,7 +18,7 @@ from penlatch.errors import PenError, PenTrouble, ProtocolError
 from penlatch.ink import PenInfo
 
 if TYPE_CHECKING:
-    from penlatch.capture.serial_line import Line
+    from penlatch.capture.line import Line
 
 PROTOCOL: Final = "ISDV4"
 

@@ -22,7 +22,7 @@ from penlatch.ink import PenInfo
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from penlatch.capture.serial_line import Line
+    from penlatch.capture.line import Line
 
 _Number = TypeVar("_Number", int, "NDArray[np.float64]")
 

@@ -23,12 +23,14 @@ import pytest
 
 from penlatch.capture import evdev_pen, evdev_reader
 from penlatch.capture.evdev_events import EV_SYN, SYN_DROPPED, SYN_REPORT, Axis, Key
-from penlatch.capture.evdev_pen import EVIOCSCLOCKID, SILENCE_S, EvdevPen
+from penlatch.capture.evdev_pen import EVIOCSCLOCKID, EvdevPen
+from penlatch.capture.evdev_tablet import SILENCE_S
 from penlatch.capture.resting import RESTING_AFTER_S
 from penlatch.capture.segmenter import Segmenter, Unusable
 from penlatch.config import Segment
 from penlatch.errors import PenError, PenTrouble
 from penlatch.messages import Reason
+from support.pipe_device import PipeDevice
 from support.recordings import PlainRecording, recordings
 from support.strokes import raw_events, raw_frame
 from support.umockdev import MockDevice, Testbed
@@ -115,59 +117,6 @@ def rising(touching: np.ndarray[Any, Any]) -> int:
 # --- a device on a pipe ---------------------------------------------------------------------------------------
 
 
-class PipeDevice(evdev.InputDevice[str]):
-    """Stands for an open device: an Intuos of 200 units/mm that answers ioctls with what the test says."""
-
-    __slots__ = ("keys", "pressed", "released", "values", "write_end")
-
-    path: str
-
-    def __init__(self, keys: list[int]) -> None:
-        self.fd, self.write_end = os.pipe()
-        os.set_blocking(self.fd, False)
-        self.path = "/dev/input/event7"
-        self.name = "Pen on a pipe"
-        self.uniq = self.phys = ""
-        self.info = evdev.device.DeviceInfo(3, 0x056A, 0xB9, 0x100)
-        self.keys = keys
-        self.pressed: set[int] = set()
-        self.values: dict[int, int] = {}
-        self.released = 0
-
-    def capabilities(self, verbose: bool = False, absinfo: bool = True) -> dict[Any, list[Any]]:  # noqa: FBT001, FBT002, ARG002 - as in the original
-        ranges = {Axis.X: (44_704, 200), Axis.Y: (27_940, 200), Axis.PRESSURE: (2047, 0)}
-        axes = [(int(code), evdev.AbsInfo(0, 0, most, 0, 0, per_mm)) for code, (most, per_mm) in ranges.items()]
-        return {evdev.ecodes.EV_KEY: self.keys, evdev.ecodes.EV_ABS: axes}
-
-    def input_props(self, verbose: bool = False) -> list[int]:  # noqa: FBT001, FBT002, ARG002 - as in the original
-        return [evdev.ecodes.INPUT_PROP_POINTER]
-
-    def active_keys(self, verbose: bool = False) -> list[int]:  # noqa: FBT001, FBT002, ARG002 - as in the original
-        return sorted(self.pressed)
-
-    def absinfo(self, axis_num: int) -> evdev.AbsInfo:
-        return evdev.AbsInfo(self.values.get(axis_num, 0), 0, 1, 0, 0, 0)
-
-    def grab(self) -> None:
-        self.released -= 1
-
-    def ungrab(self) -> None:
-        self.released += 1
-
-    def close(self) -> None:
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
-
-    def send(self, *data: bytes) -> None:
-        """Let the kernel have something to read."""
-        os.write(self.write_end, b"".join(data))
-
-    def unplug(self) -> None:
-        """End the stream, as far as a pipe can."""
-        os.close(self.write_end)
-
-
 @pytest.fixture
 def device() -> Iterator[PipeDevice]:
     device = PipeDevice([Key.TOOL_PEN, Key.TOUCH])
@@ -228,6 +177,19 @@ async def test_a_pen_that_only_hovers_rests_and_wakes_when_it_touches(device: Pi
     device.send(raw_frame({Key.TOUCH: 1}, t=2.0 + RESTING_AFTER_S))
     await eventually(lambda: reader.count == 5)
     assert not reader.pen._reader.resting
+    reader.pen.close()
+    await reader.end()
+
+
+async def test_a_pen_is_looked_at_now_and_then_only_while_it_is_in_contact(device: PipeDevice) -> None:
+    reader = Reader(EvdevPen(device))
+    device.send(raw_frame(HOVER, t=1.0))
+    await eventually(lambda: reader.count == 1)
+    assert not reader.pen._reader.writing
+    device.send(raw_frame(WRITE, t=1.1))
+    await eventually(lambda: reader.pen._reader.writing)
+    device.send(raw_frame({Key.TOUCH: 0}, t=1.2))
+    await eventually(lambda: not reader.pen._reader.writing)
     reader.pen.close()
     await reader.end()
 
@@ -451,3 +413,39 @@ def test_a_pen_that_somebody_else_has_grabbed_is_an_error_with_a_remedy_for_it_w
 async def test_a_device_that_is_shared_is_left_to_the_others(device: PipeDevice) -> None:
     EvdevPen(device).close()
     assert device.released == 0
+
+
+def busy() -> None:
+    raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+
+async def test_a_pen_that_is_grabbed_after_it_was_opened_ends_with_the_same_remedy(
+    device: PipeDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = Reader(EvdevPen(device))
+    device.send(raw_frame(HOVER))
+    await eventually(lambda: reader.count == 1)
+    monkeypatch.setattr(PipeDevice, "grab", lambda _: busy())
+    reader.pen.check()
+    error = await reader.end()
+    assert error.trouble is PenTrouble.BUSY
+    assert error.problem == "another program has grabbed it"
+    reader.pen.close()
+
+
+async def test_a_look_at_a_pen_that_nobody_took_keeps_it_from_nobody(device: PipeDevice) -> None:
+    reader = Reader(EvdevPen(device))
+    reader.pen.check()
+    assert device.released == 0
+    device.send(raw_frame(HOVER))
+    await eventually(lambda: reader.count == 1)
+    reader.pen.close()
+    await reader.end()
+
+
+async def test_a_pen_that_is_ours_alone_needs_no_look(device: PipeDevice, monkeypatch: pytest.MonkeyPatch) -> None:
+    pen = EvdevPen(device, grab=True)
+    monkeypatch.setattr(PipeDevice, "grab", lambda _: busy())
+    pen.check()
+    assert device.released == -1
+    pen.close()

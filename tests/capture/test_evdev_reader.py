@@ -13,6 +13,7 @@ import pytest
 from penlatch.capture import evdev_reader
 from penlatch.capture.evdev_events import Axis, Key
 from penlatch.capture.evdev_reader import EventReader
+from penlatch.config import SHORTEST_IDLE_S
 from support.strokes import raw_frame
 from support.waiting import PATIENCE_S, eventually
 
@@ -64,6 +65,20 @@ async def test_motion_waits_and_comes_together(pipe: tuple[int, int], monkeypatc
     reader.pause()
 
 
+async def test_motion_after_a_silence_or_a_stall_comes_at_once(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = EventReader(pipe[0], patient=True)
+    reader.writing = True
+    os.write(pipe[1], KEY)
+    assert await soon(reader) == KEY
+    monkeypatch.setattr(evdev_reader, "MOTION_DELAY_S", FOREVER_S)
+    reader._read_at -= 2 * FOREVER_S
+    os.write(pipe[1], MOTION)
+    assert await soon(reader) == MOTION
+    reader.pause()
+
+
 async def test_motion_alone_comes_after_its_delay(pipe: tuple[int, int]) -> None:
     reader = EventReader(pipe[0], patient=True)
     os.write(pipe[1], MOTION)
@@ -100,6 +115,73 @@ async def test_a_resting_pen_is_looked_at_now_and_then_until_it_sends_nothing(
     os.write(pipe[1], KEY)
     assert await soon(reader) == KEY
     reader.pause()
+
+
+async def test_a_pen_in_contact_is_not_followed_frame_by_frame(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evdev_reader, "WRITING_POLL_S", (FOREVER_S, FOREVER_S))
+    reader = EventReader(pipe[0], patient=True)
+    reader.writing = True
+    os.write(pipe[1], MOTION)
+    assert await soon(reader) == MOTION
+    assert not reader._following
+    reader.pause()
+
+
+async def test_a_pen_in_contact_is_looked_at_until_it_sends_nothing_and_then_followed(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evdev_reader, "MOTION_DELAY_S", FOREVER_S)
+    reader = EventReader(pipe[0], patient=True)
+    reader.writing = True
+    reading = asyncio.create_task(soon(reader))
+    for count in range(1, 4):
+        os.write(pipe[1], MOTION)
+        await backlog_of(reader, count * len(MOTION))
+    await eventually(lambda: reader._following)
+    os.write(pipe[1], KEY)
+    assert await reading == 3 * MOTION + KEY
+    reader.pause()
+
+
+async def test_a_pen_in_contact_that_says_a_key_is_followed_again(pipe: tuple[int, int]) -> None:
+    reader = EventReader(pipe[0], patient=True)
+    reader.writing = True
+    reading = asyncio.create_task(soon(reader))
+    os.write(pipe[1], MOTION)
+    await backlog_of(reader, len(MOTION))
+    os.write(pipe[1], KEY)
+    assert await reading == MOTION + KEY
+    assert reader._following
+    reader.pause()
+
+
+async def test_the_more_a_pen_in_contact_sends_the_sooner_it_is_looked_at(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evdev_reader, "MOTION_DELAY_S", FOREVER_S)
+    reader = EventReader(pipe[0], patient=True)
+    reader.writing = True
+    reading = asyncio.create_task(soon(reader))
+    waits, size = [], 0
+    for count in (1, 1, 1, 1, 1, 60, 60, 60, 60, 60):
+        os.write(pipe[1], count * MOTION)
+        size += count * len(MOTION)
+        await backlog_of(reader, size)
+        waits.append(reader._look_s)
+    shortest, longest = evdev_reader.WRITING_POLL_S
+    assert waits[:5] == sorted(waits[:5])
+    assert waits[4] == longest
+    assert waits[5:] == sorted(waits[5:], reverse=True)
+    assert waits[-1] == shortest
+    os.write(pipe[1], KEY)
+    await reading
+    reader.pause()
+
+
+def test_motion_never_waits_so_long_that_a_pen_seems_to_be_up() -> None:
+    assert evdev_reader.MOTION_DELAY_S + evdev_reader.WRITING_POLL_S[1] < SHORTEST_IDLE_S
 
 
 async def test_what_was_read_comes_before_the_error(pipe: tuple[int, int]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penlatch.capture.evdev_events import COLUMN, COLUMNS, Axis, Key, RawFrames
+from penlatch.capture.evdev_events import COLUMN, COLUMNS, Axis, EventDecoder, Key, RawFrames
 from penlatch.capture.evdev_tablet import (
     ABS_MT_POSITION_X,
     BTN_STYLUS,
@@ -22,6 +22,8 @@ from penlatch.capture.evdev_tablet import (
     Normaliser,
     Tablet,
 )
+from penlatch.capture.replay.evemu import read_evemu
+from support.recordings import recordings
 
 if TYPE_CHECKING:
     from penlatch.capture.frames import Frames
@@ -208,6 +210,34 @@ def test_hysteresis_is_the_same_in_any_batches(pressures: list[int], at: int) ->
     normaliser = Normaliser(NO_TOUCH)
     got = [normalise(normaliser, *part).touching for part in (frames[:at], frames[at:]) if part]
     assert np.concatenate(got).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("description", "events"),
+    [
+        (None, "Wacom Cintiq 13HD.events"),
+        (None, "Wacom Cintiq 13HD touch Pen.events"),
+        ("Wacom Intuos4 6x9 Pen.desc", "Wacom Intuos4 6x9.stylus-drag.events"),
+        ("Wacom Intuos4 6x9 Pen.desc", "Wacom Intuos4 6x9.stylus-tap.events"),
+    ],
+)
+def test_by_pressure_a_recorded_pen_touches_as_its_contact_key_said(description: str | None, events: str) -> None:
+    """All but strokes that never pass the upper threshold, and a frame or two at the ends of those that do."""
+    folder = recordings()
+    recording = read_evemu(folder / events, description=folder / description if description else None)
+    (decoded,) = EventDecoder().feed(recording.events.tobytes())
+    with_key = Normaliser(recording.tablet).frames(decoded)
+    without = replace(recording.tablet, keys=recording.tablet.keys - {Key.TOUCH})
+    by_pressure = Normaliser(without).frames(decoded).touching
+    assert by_pressure.any()
+    expected = np.zeros_like(by_pressure)
+    strokes = np.flatnonzero(np.diff(np.concatenate(([False], with_key.touching, [False])))).reshape(-1, 2)
+    pressed = [(start, stop) for start, stop in strokes if with_key.p[start:stop].max() >= CONTACT_BEGINS]
+    for start, stop in pressed:
+        expected[start:stop] = True
+    assert np.count_nonzero(np.diff(by_pressure)) == 2 * len(pressed)
+    assert not (by_pressure & ~expected).any()
+    assert np.count_nonzero(expected & ~by_pressure) <= 2 * len(pressed)
 
 
 def test_the_columns_of_tools_lie_together() -> None:

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from penlatch.capture import isdv4
+from penlatch.capture import listener as listener_module
 from penlatch.capture.device_watch import DeviceWatch
 from penlatch.capture.listener import REOPEN_FIRST_S, REOPEN_LAST_S, REOPEN_NODE_S, Listener
 from penlatch.capture.replay.player import BATCH, Pace, ReplayPen
@@ -56,6 +57,9 @@ class ScriptedPen:
         self.info = PenInfo(name=name)
         self.device = "/dev/scripted"
         self.is_open = True
+        self.checks = 0
+        self.grabbed: PenError | None = None
+        """What it ends with when it is looked at."""
         self._sent: deque[Frames | Exception] = deque()
         self._last = 0.0
         self._fd = os.eventfd(0, os.EFD_NONBLOCK)
@@ -109,6 +113,11 @@ class ScriptedPen:
                     yield sent
         finally:
             loop.remove_reader(self._fd)
+
+    def check(self) -> None:
+        self.checks += 1
+        if self.grabbed:
+            self.send(self.grabbed)
 
     def close(self) -> None:
         if self.is_open:
@@ -237,6 +246,17 @@ def tablet(monkeypatch: pytest.MonkeyPatch) -> Iterator[Isdv4Tablet]:
 
 def at(tablet: Isdv4Tablet) -> Pen:
     return Pen(device=f"isdv4:{tablet.path}")
+
+
+async def test_a_tablet_has_the_pressure_curve_of_its_configuration(tablet: Isdv4Tablet) -> None:
+    trace = lissajous()
+    soft = Pen(device=f"isdv4:{tablet.path}", pressure_curve=(0.0, 0.75, 0.25, 1.0))
+    async with listening(pen=soft) as listener:
+        await asyncio.to_thread(tablet.play, trace)
+        signed = await signature(listener)
+        pressed = signed.trace.down & (trace.p > 0.1) & (trace.p < 0.9)
+        assert pressed.any()
+        assert (signed.trace.p[pressed] > trace.p[pressed] + 0.05).all()
 
 
 async def test_what_is_written_on_a_tablet_is_captured(tablet: Isdv4Tablet) -> None:
@@ -652,3 +672,61 @@ async def test_health_says_what_is_wrong_and_what_to_do_and_each_change_is_told_
         "ill: pen /dev/scripted: it was unplugged; plug it in again",
         "ill: pen evdev:: there is no pen; plug one in",
     ]
+
+
+# --- a pen that is taken away without a word ------------------------------------------------------------------
+
+GRABBED = PenError(device="/dev/scripted", problem="another program has grabbed it", trouble=PenTrouble.BUSY)
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a pen be quiet at once, and be looked at as often as somebody asks."""
+    monkeypatch.setattr(listener_module, "QUIET_S", 0.0)
+    monkeypatch.setattr(listener_module, "LOOK_PERIOD_S", 0.0)
+
+
+@pytest.mark.usefixtures("eager")
+async def test_a_pen_that_another_program_has_taken_is_lost_and_heard_again_when_it_is_free(
+    pen: ScriptedPen, port: Port
+) -> None:
+    async with listening() as listener:
+        pen.grabbed = port.absent = GRABBED
+        listener.look()
+        await eventually(lambda: not listener.present)
+        assert not listener.health.ok
+        assert "grabbed" in (listener.health.detail or "")
+        port.plug_in().write(FIRST, until=2.0)
+        assert width(await signature(listener)) == 45.0
+
+
+@pytest.mark.usefixtures("eager")
+async def test_a_pen_that_nobody_has_taken_stays(pen: ScriptedPen) -> None:
+    async with listening() as listener:
+        listener.look()
+        pen.write(FIRST, until=2.0)
+        assert width(await signature(listener)) == 45.0
+        assert pen.checks == 1
+
+
+async def test_however_often_somebody_asks_a_pen_is_looked_at_now_and_then(
+    pen: ScriptedPen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with listening() as listener:
+        now = time.monotonic()
+        for second in range(2 * int(listener_module.LOOK_PERIOD_S) + 1):
+            monkeypatch.setattr(time, "monotonic", lambda second=second: now + second + 0.5)
+            listener.look()
+            listener.look()
+        monkeypatch.undo()
+        assert pen.checks == 2
+
+
+async def test_a_pen_that_is_being_used_is_not_looked_at(pen: ScriptedPen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener_module, "LOOK_PERIOD_S", 0.0)
+    monkeypatch.setattr(listener_module, "QUIET_S", 3 * PATIENCE_S)
+    async with listening() as listener:
+        pen.write(FIRST)
+        await pen.taken()
+        listener.look()
+        assert pen.checks == 0

@@ -14,7 +14,7 @@ from penlatch.capture.line import READ_SIZE
 from penlatch.capture.packet_clock import PacketClock
 from penlatch.capture.plausible import Reach
 from penlatch.capture.segmenter import Segmenter, Signature
-from penlatch.capture.serial_line import BITS_PER_BYTE
+from penlatch.capture.serial_frames import BITS_PER_BYTE
 from penlatch.config import Segment
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,6 +12,9 @@ from hypothesis import strategies as st
 
 from penlatch.capture.protocol4 import Decoder, Maxima, Model, PenPacket, Resolution
 from penlatch.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 VECTOR = bytes.fromhex("e0603908350524")
 CONTACT = PenPacket(x=12345, y=6789, pressure=200, buttons=1, near=True)
@@ -132,6 +136,20 @@ def test_the_resolution_is_the_last_two_numbers() -> None:
 def test_replies_survive_the_wire(x: int, y: int) -> None:
     assert Resolution.from_bytes(Resolution(x, y).to_bytes()) == Resolution(x, y)
     assert Maxima.from_bytes(Maxima(x, y).to_bytes()) == Maxima(x, y)
+
+
+@pytest.mark.parametrize(
+    ("read", "reply"),
+    [
+        (Model.from_reply, b"~#UD-1212-R00,V" + b"1" * 5000 + b".2\r"),
+        (Resolution.from_bytes, b"~RE203C900,002,02," + b"9" * 400 + b",1\r"),
+        (Resolution.from_bytes, b"~RE203C900,002,02,1," + b"9" * 5000 + b"\r"),
+        (Maxima.from_bytes, b"~C1," + b"9" * 5000 + b"\r"),
+    ],
+)
+def test_a_reply_that_is_longer_than_any_is_refused_unread(read: Callable[[bytes], object], reply: bytes) -> None:
+    with pytest.raises(ProtocolError, match="at most 64 bytes"):
+        read(reply)
 
 
 @pytest.mark.parametrize("reply", [b"~RE203C900,002,02\r", b"~RE203C900,002,02,0,1270\r", b"~R\r", b""])

@@ -70,6 +70,15 @@ def test_hovering_between_strokes_is_kept_and_has_no_pressure() -> None:
     assert (trace.p[trace.down] == 0.5).all()
 
 
+def test_the_pressure_of_a_signature_goes_through_the_curve_and_its_contact_does_not() -> None:
+    bent = Segmenter(LIMITS, PEN, curve=(0.0, 0.75, 0.25, 1.0))
+    trace = signature(run(bent, written((0, 1), (1.5, 2)))).trace
+    plain = signature(run(segmenter(), written((0, 1), (1.5, 2)))).trace
+    np.testing.assert_array_equal(trace.down, plain.down)
+    assert (trace.p[~trace.down] == 0).all()
+    assert trace.p[trace.down].min() > 0.7
+
+
 def test_the_pen_is_named_in_the_trace() -> None:
     assert signature(run(segmenter(), written((0, 1)))).trace.pen == PEN
 

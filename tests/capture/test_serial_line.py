@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from penlatch.capture import isdv4, packet_clock, protocol4, resting, serial_line
+from penlatch.capture import isdv4, packet_clock, protocol4, resting, serial_frames, serial_line
 from penlatch.capture.frames import Frames
 from penlatch.capture.line import Line
 from penlatch.capture.serial_line import SerialPen, open_serial
@@ -359,7 +359,7 @@ class TestClosing:
     async def test_a_pen_that_touched_before_the_tablet_was_greeted_is_under_way(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(serial_line, "UNDER_WAY_S", PATIENCE_S)
+        monkeypatch.setattr(serial_frames, "UNDER_WAY_S", PATIENCE_S)
         with Isdv4Tablet() as tablet:
             pen = await opened(tablet)
             reading = pen.batches()
@@ -370,7 +370,7 @@ class TestClosing:
             pen.close()
 
     async def test_a_pen_that_touches_later_has_only_begun(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(serial_line, "UNDER_WAY_S", 0.0)
+        monkeypatch.setattr(serial_frames, "UNDER_WAY_S", 0.0)
         with Isdv4Tablet() as tablet:
             pen = await opened(tablet)
             tablet.send(isdv4.PenPacket(x=1000, y=1000, pressure=500, near=True, tip=True).to_bytes())
@@ -433,7 +433,7 @@ class TestSilence:
             collecting = asyncio.create_task(collect(pen, batches))
             trace = lissajous()
             assert await asyncio.to_thread(tablet.play, trace, until_s=0.2)
-            await eventually(lambda: batches and batches[-1].touching[-1])
+            await eventually(lambda: batches and batches[-1].touching[-1:].any())
             tablet.falter(tablet.packet(tablet.motion(trace), 30))
             await eventually(lambda: batches[-1].gap)
             await asyncio.to_thread(tablet.wait_started, PATIENCE_S)

@@ -164,6 +164,20 @@ def test_every_signature_of_a_recorded_device_is_judged_and_a_scribble_is_none(f
     assert "pen.events, signature 3: cannot be used: " in text
 
 
+def test_a_recorded_device_has_the_pressure_curve_of_the_configuration(folder: Path, tmp_path: Path) -> None:
+    genuine = Writer(1).genuine(np.random.default_rng(9))
+    (tmp_path / "pen.events").write_text(as_evemu([genuine]))
+    (tmp_path / "pen.desc").write_text(DESCRIPTION)
+    config = tmp_path / "penlatch.toml"
+    config.write_text("[pen]\npressure_curve = [0.0, 0.9, 0.1, 1.0]\n")
+    more = ("--config", str(config), "--json")
+    bent, plain = (
+        json.loads(replay(folder, tmp_path / "pen.events", more=options).stdout)["probability"]
+        for options in (more, ("--json",))
+    )
+    assert bent < plain
+
+
 def test_no_coordinate_is_ever_shown(folder: Path) -> None:
     first = (folder / "genuine1.txt").read_text().splitlines()[1].split()
     shown = replay(folder, "genuine1.txt", "stranger.txt").output

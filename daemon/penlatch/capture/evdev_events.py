@@ -33,7 +33,7 @@ EV_MAX, KEY_MAX = 0x1F, 0x2FF
 _TYPE_BITS = 5
 """Bits of a type. A code needs ten, so that both fit into one 16-bit kind."""
 
-FEW_EVENTS = 160
+FEW_EVENTS = 256
 """Up to so many, a plain loop is faster than numpy, which takes as long for one event as for these."""
 
 
@@ -45,6 +45,7 @@ class Axis(IntEnum):
     PRESSURE = 0x18
     TILT_X = 0x1A
     TILT_Y = 0x1B
+    DISTANCE = 0x19
 
 
 class Key(IntEnum):
@@ -75,17 +76,24 @@ def _kind(event_type: int, code: int) -> int:
     return code << _TYPE_BITS | event_type
 
 
-def _columns_by_kind() -> NDArray[np.int8]:
-    """Return the column of every kind of event; -1 for what is of no interest."""
-    table = np.full(1 << 16, -1, dtype=np.int8)
-    for index, code in enumerate(COLUMNS):
-        table[_kind(EV_ABS if isinstance(code, Axis) else EV_KEY, code)] = index
+_COLUMN_OF = {_kind(EV_ABS if isinstance(code, Axis) else EV_KEY, code): COLUMN[code] for code in COLUMNS}
+_REPORT, _DROPPED = _kind(EV_SYN, SYN_REPORT), _kind(EV_SYN, SYN_DROPPED)
+
+
+def _axes_by_kind() -> NDArray[np.intp]:
+    """Return, by the kind of an event, 1 + the column of its axis; 0 where it is none that matters, the last included.
+
+    All kinds beyond count as the last. The type is the one that numpy indexes with.
+    """
+    axes = {kind: column for kind, column in _COLUMN_OF.items() if column < len(Axis)}
+    table = np.zeros(max(axes) + 2, dtype=np.intp)
+    for kind, column in axes.items():
+        table[kind] = 1 + column
     return table
 
 
-_COLUMN_OF = _columns_by_kind()
-_COLUMN_OF_ONE = {int(kind): int(_COLUMN_OF[kind]) for kind in np.flatnonzero(_COLUMN_OF >= 0)}
-_REPORT, _DROPPED = _kind(EV_SYN, SYN_REPORT), _kind(EV_SYN, SYN_DROPPED)
+_AXIS_OF = _axes_by_kind()
+_KEY_OF = {kind: column - len(Axis) for kind, column in _COLUMN_OF.items() if column >= len(Axis)}
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -95,7 +103,7 @@ class RawFrames:
     t: NDArray[np.float64]
     """Time of each frame's SYN_REPORT on the clock of the device [s]."""
     values: NDArray[np.int32]
-    """One row per frame, one column per entry of `COLUMNS`."""
+    """One row per frame, one column per entry of `COLUMNS`; often stored column by column."""
     gap: bool = False
     """Events were lost right before the first of these frames."""
 
@@ -135,7 +143,8 @@ class EventDecoder:
         frames: list[RawFrames] = []
         rest = 0
         while len(events):
-            kinds = events["code"] << _TYPE_BITS | events["type"]
+            kinds: NDArray[np.uint16] = np.left_shift(events["code"], _TYPE_BITS)
+            kinds |= events["type"]
             reports = np.flatnonzero(kinds == _REPORT)
             if self._dropping:
                 events = self._skip(events, reports, frames)
@@ -156,8 +165,8 @@ class EventDecoder:
         whole = len(data) - len(data) % INPUT_EVENT.itemsize
         for index, (sec, usec, event_type, code, value) in enumerate(_EVENT.iter_unpack(memoryview(data)[:whole])):
             kind = (code << _TYPE_BITS | event_type) & 0xFFFF
-            if kind in _COLUMN_OF_ONE:
-                state[_COLUMN_OF_ONE[kind]] = value
+            if kind in _COLUMN_OF:
+                state[_COLUMN_OF[kind]] = value
             elif kind == _REPORT:
                 times.append(sec + usec * 1e-6)
                 rows.extend(state)
@@ -178,20 +187,15 @@ class EventDecoder:
         if len(reports) == 0:
             return len(events)
         end = int(reports[-1]) + 1
-        kinds = kinds[:end]
-        columns = _COLUMN_OF[kinds]
-        known = np.flatnonzero(columns >= 0)
-        frame = np.cumsum(kinds == _REPORT, dtype=np.int32)[known]
-        # Where each value comes from: first the old state, then the events. Of several events for one column in one
-        # frame the last assignment stays; where a frame has none, the largest index before it is the latest value.
-        width = len(COLUMNS)
-        source = np.zeros((len(reports) + 1, width), dtype=np.int32)
-        source[0] = _OLD_STATE
-        source.reshape(-1)[(frame + 1) * width + columns[known]] = np.arange(width, width + len(known), dtype=np.int32)
-        np.maximum.accumulate(source, axis=0, out=source)
-        values = np.concatenate((self._state, events["value"][known])).take(source[1:])
-        self._state = values[-1]
-        frames.append(RawFrames(t=_times(events, reports), values=values))
+        kinds, told = kinds[:end], events["value"][:end]
+        values = np.empty((len(COLUMNS), len(reports)), dtype=np.int32)
+        frame = np.empty(end, dtype=np.intp)
+        frame[0] = 0
+        np.cumsum(kinds[:-1] == _REPORT, out=frame[1:])
+        _fill_axes(values[: len(Axis)], self._state, kinds, told, frame)
+        _fill_keys(values[len(Axis) :], self._state, kinds, told, frame)
+        self._state = values[:, -1].copy()
+        frames.append(RawFrames(t=_times(events, reports), values=values.T))
         return len(events) - end
 
     def _skip(self, events: NDArray[np.void], reports: NDArray[np.intp], frames: list[RawFrames]) -> NDArray[np.void]:
@@ -208,10 +212,74 @@ class EventDecoder:
         return rest
 
 
-_OLD_STATE = np.arange(len(COLUMNS), dtype=np.int32)
+def _fill_axes(
+    rows: NDArray[np.int32],
+    state: NDArray[np.int32],
+    kinds: NDArray[np.uint16],
+    told: NDArray[np.int32],
+    frame: NDArray[np.intp],
+) -> None:
+    """Fill `rows`, one for each axis, with its value in every frame: what was told last, first of all in `state`.
+
+    Most of what a pen says are axes, so each step goes once over all events, whatever they are, and the last two over
+    all frames. Indices are `intp`, which numpy would make of them anyway, and in range, so that clipping only saves a
+    check; it matters for kinds, see `_AXIS_OF`.
+
+    Args:
+        rows: int32 [axes, frames], to be filled.
+        state: value of each column before the first event.
+        kinds: kind of each event.
+        told: value of each event.
+        frame: index of the frame to which each event belongs.
+    """
+    axes, frames = rows.shape
+    place = (_AXIS_OF * frames).take(kinds, mode="clip")
+    place += frame
+    # Where each value comes from: first the old state, then the events. Of several events for one axis in one frame
+    # the last assignment stays; where a frame has none, the largest index before it is the latest value. What is no
+    # axis goes to row 0, which nobody reads.
+    source = np.zeros((1 + axes) * frames, dtype=np.intp)
+    source[place] = np.arange(axes, axes + len(kinds))
+    source = source[frames:].reshape(axes, frames)
+    np.maximum(source[:, 0], np.arange(axes), out=source[:, 0])
+    np.maximum.accumulate(source, axis=1, out=source)
+    np.concatenate((state[:axes], told)).take(source, out=rows, mode="clip")
+
+
+def _fill_keys(
+    rows: NDArray[np.int32],
+    state: NDArray[np.int32],
+    kinds: NDArray[np.uint16],
+    told: NDArray[np.int32],
+    frame: NDArray[np.intp],
+) -> None:
+    """Do the same for the keys, of which a pen says so little that each event is taken by itself.
+
+    Args:
+        rows: int32 [keys, frames], to be filled.
+        state: value of each column before the first event.
+        kinds: kind of each event.
+        told: value of each event.
+        frame: index of the frame to which each event belongs.
+    """
+    every = list(rows)
+    for row, value in zip(every, state[len(Axis) :].tolist(), strict=True):
+        row.fill(value)
+    keys = np.flatnonzero(kinds & ((1 << _TYPE_BITS) - 1) == EV_KEY)
+    last: dict[int, tuple[int, int]] = {}
+    for kind, value, start in zip(kinds[keys].tolist(), told[keys].tolist(), frame[keys].tolist(), strict=True):
+        if kind in _KEY_OF:
+            key = _KEY_OF[kind]
+            if key in last:
+                since, before = last[key]
+                every[key][since:start].fill(before)
+            last[key] = start, value
+    for key, (since, value) in last.items():
+        every[key][since:].fill(value)
 
 
 def _times(events: NDArray[np.void], reports: NDArray[np.intp]) -> NDArray[np.float64]:
     """Return the times of the events at `reports` [s]."""
-    times: NDArray[np.float64] = events["sec"][reports] + events["usec"][reports] * 1e-6
+    told = events.take(reports)
+    times: NDArray[np.float64] = told["sec"] + told["usec"] * 1e-6
     return times

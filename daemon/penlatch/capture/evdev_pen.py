@@ -16,8 +16,7 @@ import numpy as np
 from penlatch.capture.evdev_discovery import PenDescription, find, list_pens, tablet_of
 from penlatch.capture.evdev_events import COLUMNS, Axis, EventDecoder, Key, RawFrames
 from penlatch.capture.evdev_reader import EventReader
-from penlatch.capture.evdev_tablet import Normaliser
-from penlatch.capture.frames import Frames
+from penlatch.capture.evdev_tablet import SILENCE_S, Normaliser
 from penlatch.capture.resting import Rest
 from penlatch.errors import PenError, PenTrouble
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from penlatch.capture.frames import Frames
     from penlatch.ink import PenInfo
 
 __all__ = ["EvdevPen", "PenDescription", "list_pens"]
@@ -34,8 +34,19 @@ log = logging.getLogger(__name__)
 
 EVIOCSCLOCKID = 0x400445A0
 """ioctl that chooses the clock of the time stamps: _IOW('E', 0xa0, int)."""
-SILENCE_S = 0.1
-"""A pen without proximity that hovers and sends nothing for so long is away, as in hid-uclogic [s]."""
+
+
+class EventTap:
+    """Hears all that a pen reads, so that it can be read again. This one forgets it."""
+
+    def opened(self, device: evdev.InputDevice[str], state: NDArray[np.int32]) -> None:
+        """Hear what the device is, and how every column stands (one value per entry of `COLUMNS`)."""
+
+    def events(self, data: bytes) -> None:
+        """Hear events as they are decoded; none where a pen that hovered left in silence."""
+
+    def resynchronised(self, state: NDArray[np.int32]) -> None:
+        """Hear how everything stands after events were lost; whatever followed the loss was thrown away."""
 
 
 class EvdevPen:
@@ -44,31 +55,37 @@ class EvdevPen:
     The device is asked for monotonic time stamps before anything is read. `batches` reads only while it is iterated.
     """
 
-    def __init__(self, device: evdev.InputDevice[str], *, grab: bool = False) -> None:
+    def __init__(
+        self, device: evdev.InputDevice[str], *, grab: bool | None = False, tap: EventTap | None = None
+    ) -> None:
         """Take over `device`, which is open, and close it in the end.
 
         Args:
             device: a device whose `Tablet.objection` is None.
             grab: let no other reader have its events until `close`. Without it, they are kept from others for an
-                instant, to see whether that can be done.
+                instant, to see whether that can be done; None to keep nothing from anybody, and not to see.
+            tap: hears all that is read.
 
         Raises:
             OSError: if it vanished, or somebody else has grabbed it (EBUSY).
         """
         self._device = device
+        self._tap = tap or EventTap()
         self._grabbed = False
         self._shift = self._choose_clock()
         # Also where it is not wanted alone: a device that another program has grabbed opens, and stays silent for ever.
-        device.grab()
-        self._grabbed = grab
-        if not grab:
-            device.ungrab()
+        if grab:
+            device.grab()
+            self._grabbed = True
+        elif grab is not None:
+            self._probe()
         tablet = tablet_of(device)
         self._info = tablet.info
         self._axes = frozenset(tablet.axes)
         self._normaliser = Normaliser(tablet)
         self._tells_proximity = tablet.reports_proximity
         state = self._state()
+        self._tap.opened(device, state)
         self._first = self._normaliser.frames(RawFrames(t=np.array([time.monotonic()]), values=state[np.newaxis]))
         self._rest = Rest()
         self._last: Frames | None = None
@@ -76,7 +93,7 @@ class EvdevPen:
         self._decoder = EventDecoder(state, resync=self._resynchronise)
 
     @classmethod
-    def open(cls, selector: str, *, grab: bool = False) -> EvdevPen:
+    def open(cls, selector: str, *, grab: bool | None = False, tap: EventTap | None = None) -> EvdevPen:
         """Open the pen that `selector` means; see `evdev_discovery.find`.
 
         Raises:
@@ -86,19 +103,12 @@ class EvdevPen:
         try:
             device = evdev.InputDevice(str(path), readonly=True)
             try:
-                return cls(device, grab=grab)
+                return cls(device, grab=grab, tap=tap)
             except OSError:
                 device.close()
                 raise
         except OSError as error:
-            if error.errno == errno.EBUSY:
-                raise PenError(
-                    device=str(path),
-                    problem="another program has grabbed it",
-                    remedy="end that program; penlatch doctor, as root, says which it may be",
-                    trouble=PenTrouble.BUSY,
-                ) from error
-            raise PenError(device=str(path), problem=error.strerror or str(error)) from error
+            raise _unusable(str(path), error) from error
 
     @property
     def info(self) -> PenInfo:
@@ -127,14 +137,26 @@ class EvdevPen:
                 hovering = self._last is not None and bool(self._last.near[-1] and not self._last.touching[-1])
                 leaves_silently = hovering and not self._tells_proximity
                 data = await self._reader.next(silence_s=SILENCE_S if leaves_silently else None)
+                self._tap.events(data)
                 for frames in self._decode(data):
                     yield frames
         except OSError as error:
-            unplugged = error.errno == errno.ENODEV
-            problem = "it was unplugged" if unplugged else error.strerror or str(error)
-            raise PenError(device=self.device, problem=problem) from error
+            raise _unusable(self.device, error) from error
         finally:
             self._reader.pause()
+
+    def check(self) -> None:
+        """See whether another program has grabbed the device since it was opened, which would silence it for ever.
+
+        It costs this reader no event: those of the instant are kept from others, not from it. So it is for a pen that
+        is quiet.
+        """
+        if self._grabbed or self._device.fd < 0:
+            return
+        try:
+            self._probe()
+        except OSError as error:
+            self._reader.stop(error)
 
     def close(self) -> None:
         """Release the device, and its grab. Safe to call twice; a running `batches` ends at once."""
@@ -148,6 +170,15 @@ class EvdevPen:
             log.debug("%s: ungrab: %s", self.device, error)  # an unplugged device has no grab to release
         finally:
             self._device.close()
+
+    def _probe(self) -> None:
+        """Have the device alone for an instant.
+
+        Raises:
+            OSError: if it vanished, or somebody else has grabbed it (EBUSY).
+        """
+        self._device.grab()
+        self._device.ungrab()
 
     def _choose_clock(self) -> float | None:
         """Ask for monotonic time stamps; return the shift from the device's clock to ours, None if yet to be found.
@@ -180,12 +211,14 @@ class EvdevPen:
     def _resynchronise(self) -> NDArray[np.int32]:
         """Ask for the state; what still waits is older than the answer, and goes."""
         self._reader.discard()
-        return self._state()
+        state = self._state()
+        self._tap.resynchronised(state)
+        return state
 
     def _decode(self, data: bytes) -> Iterator[Frames]:
         """Yield the frames in `data`; without data, that of a hovering pen which left in silence."""
         if not data and self._last is not None:
-            self._last = _gone(self._last)
+            self._last = self._last.away(float(self._last.t[-1]) + SILENCE_S)
             self._rest.follow(self._last)
             yield self._last
         for raw in self._decoder.feed(data):
@@ -196,18 +229,20 @@ class EvdevPen:
             self._last = frames
             yield frames
         self._reader.resting = self._rest.resting
+        self._reader.writing = self._last is not None and bool(self._last.touching[-1])
 
 
-def _gone(last: Frames) -> Frames:
-    """Return the frame that a pen does not send which leaves after `last`."""
-    never = np.zeros(1, dtype=np.bool_)
-    return Frames(
-        t=last.t[-1:] + SILENCE_S,
-        x=last.x[-1:],
-        y=last.y[-1:],
-        p=np.zeros(1),
-        near=never,
-        touching=never,
-        tilt_x=None if last.tilt_x is None else last.tilt_x[-1:],
-        tilt_y=None if last.tilt_y is None else last.tilt_y[-1:],
-    )
+def _unusable(device: str, error: OSError) -> PenError:
+    """Say for people what the kernel's `error` means."""
+    match error.errno:
+        case errno.EBUSY:
+            return PenError(
+                device=device,
+                problem="another program has grabbed it",
+                remedy="end that program; penlatch doctor, as root, says which it may be",
+                trouble=PenTrouble.BUSY,
+            )
+        case errno.ENODEV:
+            return PenError(device=device, problem="it was unplugged")
+        case _:
+            return PenError(device=device, problem=error.strerror or str(error))

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from penlatch.capture.evdev_events import COLUMN, WRITING_TOOLS, Axis, Key
+from penlatch.capture.evdev_events import COLUMN, WRITING_TOOLS, Axis, Key, RawFrames
 from penlatch.capture.frames import Frames
+from penlatch.capture.worn_pen import FAR, WornPen
 from penlatch.ink import PenInfo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
-
-    from penlatch.capture.evdev_events import RawFrames
 
 BTN_STYLUS = 0x14B
 ABS_MT_POSITION_X = 0x35
@@ -27,6 +27,8 @@ CONTACT_BEGINS = 0.05
 """Share of the pressure range from which on a pen without BTN_TOUCH touches (the thresholds of libinput) …"""
 CONTACT_ENDS = 0.01
 """… and down to which it keeps touching."""
+SILENCE_S = 0.1
+"""A pen without proximity that hovers and sends nothing for so long is away, as in hid-uclogic [s]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,9 @@ class Normaliser:
     Contact is BTN_TOUCH where the device has it, else pressure with hysteresis. Only a writing tool touches: an
     eraser is near at most. A device that ever named a writing tool is believed when it says that there is none;
     one that never does (some UC-Logic) touches without, and is near when it touches.
+
+    Where proximity is told, pressure counts from what a worn pen reports at rest (`WornPen`), and its contact key is
+    not believed where it is stuck.
     """
 
     def __init__(self, tablet: Tablet) -> None:
@@ -113,14 +118,57 @@ class Normaliser:
         self._offset, self._scale = _calibration(tablet, self._info)
         self._tool_seen = False
         self._pressed = False
+        self._near = False
+        follows_wear = tablet.reports_proximity and self._info.has_pressure
+        self._wear = WornPen(tablet.axes[Axis.PRESSURE].span) if follows_wear else None
 
     def frames(self, raw: RawFrames) -> Frames:
         """Return `raw` in the units of `Frames`, column by column."""
+        if self._wear is None:
+            return self._scaled(raw)
+        near = raw.values[:, _WRITING].any(axis=1)
+        arrivals = np.flatnonzero(near & ~np.concatenate(([self._near], near[:-1]))).tolist()
+        self._near = bool(near[-1])
+        parts = []
+        for start, stop in pairwise(sorted({0, *arrivals, len(near)})):
+            part = RawFrames(t=raw.t[start:stop], values=raw.values[start:stop], gap=raw.gap and start == 0)
+            if start in arrivals:
+                self._arrive(self._wear, part)
+            parts.append(self._scaled(part))
+            self._follow(self._wear, part, parts[-1], near[start:stop])
+        if self._wear.sound:
+            self._wear = None
+        return Frames.joined(parts)
+
+    def _arrive(self, wear: WornPen, raw: RawFrames) -> None:
+        """Let `wear` look at a pen that comes near in the first of these frames, and count pressure as it says."""
+        values = raw.values[0].tolist()
+        force, distance = self._tablet.axes[Axis.PRESSURE], self._tablet.axes.get(Axis.DISTANCE)
+        pressure = values[COLUMN[Axis.PRESSURE]] - force.minimum
+        touching = values[COLUMN[Key.TOUCH]] != 0 if self._has_touch else pressure >= CONTACT_BEGINS * force.span
+        if distance is not None and distance.span > 0:
+            touching &= values[COLUMN[Axis.DISTANCE]] < distance.minimum + FAR * distance.span
+        wear.arrive(float(raw.t[0]), pressure, touching=touching)
+        self._offset[COLUMN[Axis.PRESSURE]] = force.minimum + wear.offset
+        self._scale[COLUMN[Axis.PRESSURE]] = 1 / (force.span - wear.offset)
+
+    def _follow(self, wear: WornPen, raw: RawFrames, frames: Frames, near: NDArray[np.bool_]) -> None:
+        """Show `wear` what was made of the frames in which the pen was near."""
+        wear.follow(
+            frames.t[near],
+            raw.values[near, COLUMN[Axis.PRESSURE]].astype(np.int64) - self._tablet.axes[Axis.PRESSURE].minimum,
+            key=raw.values[near, COLUMN[Key.TOUCH]] != 0,
+            touching=frames.touching[near],
+        )
+
+    def _scaled(self, raw: RawFrames) -> Frames:
+        """Return `raw` in the units of `Frames`, by one offset of pressure."""
         scaled = (raw.values[:, : len(Axis)] - self._offset) * self._scale
         pressure = scaled[:, COLUMN[Axis.PRESSURE]].clip(0.0, 1.0)
         tool = raw.values[:, _WRITING].any(axis=1)
         other = raw.values[:, _NOT_WRITING].any(axis=1)
-        touching = raw.values[:, COLUMN[Key.TOUCH]] != 0 if self._has_touch else self._pressing(pressure)
+        key_tells = self._has_touch and not (self._wear and self._wear.stuck)
+        touching = raw.values[:, COLUMN[Key.TOUCH]] != 0 if key_tells else self._pressing(pressure)
         touching &= ~other & (tool | ~self._seen(tool))
         return Frames(
             t=raw.t,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -65,11 +65,43 @@ class Frames:
             under_way=self.under_way and start == 0,
         )
 
+    def away(self, t: float) -> Frames:
+        """Return the one frame that tells that the pen left the place of the last of these at time `t` [s]."""
+        end = len(self)
+        never = np.zeros(1, dtype=np.bool_)
+        last = self.rows(end - 1, end)
+        return replace(last, t=np.array([t]), p=np.zeros(1), near=never, touching=never, gap=False, under_way=False)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Frames]) -> Frames:
+        """Return consecutive frames of one pen as one batch; what was before is the first part's."""
+        first = parts[0]
+        if len(parts) == 1:
+            return first
+        return cls(
+            t=np.concatenate([part.t for part in parts]),
+            x=np.concatenate([part.x for part in parts]),
+            y=np.concatenate([part.y for part in parts]),
+            p=np.concatenate([part.p for part in parts]),
+            near=np.concatenate([part.near for part in parts]),
+            touching=np.concatenate([part.touching for part in parts]),
+            tilt_x=_joined([part.tilt_x for part in parts]),
+            tilt_y=_joined([part.tilt_y for part in parts]),
+            gap=first.gap,
+            under_way=first.under_way,
+        )
+
     @classmethod
     def empty(cls, *, gap: bool = False) -> Frames:
         """Return a batch without frames, which may still carry the news of a gap."""
         none, never = np.empty(0), np.empty(0, dtype=np.bool_)
         return cls(t=none, x=none, y=none, p=none, near=never, touching=never, gap=gap)
+
+
+def _joined(columns: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
+    """Return the columns one after another, None where one of them is missing."""
+    given = [column for column in columns if column is not None]
+    return np.concatenate(given) if len(given) == len(columns) else None
 
 
 class PenSource(Protocol):
@@ -89,6 +121,9 @@ class PenSource(Protocol):
         Raises:
             PenError: when the pen is unplugged or its line fails.
         """
+
+    def check(self) -> None:
+        """Look whether frames can still come, where a pen does not tell by itself; if not, `batches` ends."""
 
     def close(self) -> None:
         """Release the device. Safe to call twice; it ends a running `batches`."""

@@ -78,6 +78,10 @@ class Decoder(Protocol):
     def answers(self) -> bool:
         """Whether a tablet that is well says something to `revival`."""
 
+    @property
+    def replies(self) -> tuple[bytes, ...]:
+        """What the tablet said when it was greeted, of which `from_replies` makes the same decoder."""
+
     def feed(self, data: bytes) -> Readings:
         """Take the next bytes of the line, cut wherever reads happened to cut them, and return what they complete."""
 

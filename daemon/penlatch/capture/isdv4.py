@@ -18,6 +18,8 @@ from penlatch.errors import PenError, PenTrouble, ProtocolError
 from penlatch.ink import PenInfo
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from penlatch.capture.line import Line
 
 PROTOCOL: Final = "ISDV4"
@@ -183,6 +185,7 @@ class Decoder:
 
     def __init__(self, limits: QueryReply) -> None:
         """Decode for the tablet that answered the query with `limits`."""
+        self.replies: tuple[bytes, ...] = (limits.to_bytes(),)
         self._has_tilt = limits.tilt_x > 0 and limits.tilt_y > 0
         self._framer = Framer(
             PEN_PACKET_SIZE, foreign=CONTROL | TOUCH, foreign_sizes=(*TOUCH_PACKET_SIZES, QUERY_REPLY_SIZE)
@@ -197,6 +200,15 @@ class Decoder:
             told |= {"tilt_x": limits.tilt_x, "tilt_y": limits.tilt_y}
         maxima = [told.get(field, PEN.maximum(field)) for field in PEN.fields]
         self._maxima = np.array(maxima, dtype=np.float64)[:, np.newaxis]
+
+    @classmethod
+    def from_replies(cls, replies: Sequence[bytes]) -> Decoder:
+        """Decode for the tablet that answered the query so.
+
+        Raises:
+            ProtocolError: if that is no answer to it.
+        """
+        return cls(QueryReply.from_bytes(b"".join(replies)))
 
     def feed(self, data: bytes) -> Readings:
         """Take the next bytes of the line and return what they complete."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,10 @@ REOPEN_LAST_S = 5.0
 """Longest wait where nothing tells that the trouble is over: how long a person waits who switches a tablet on [s]."""
 REOPEN_NODE_S = 60.0
 """The same where a device node has to come or to change, which is told: a net under the watch, nothing more [s]."""
+LOOK_PERIOD_S = 5.0
+"""An open pen is looked at no more often than this [s], however often somebody asks how it is."""
+QUIET_S = 1.0
+"""Nor before it has sent nothing for so long [s]: the look keeps events of the instant from other readers."""
 
 
 class Listener:
@@ -46,6 +51,8 @@ class Listener:
         self._captures: asyncio.Queue[Capture] = asyncio.Queue()
         self._armed = False
         self._sleep = Sleep()
+        self._heard = self._looked = -math.inf
+        """Monotonic times of the last frames, and of the last look [s]."""
         self.health = Part(ok=False, detail="not opened yet")
 
     @property
@@ -62,6 +69,16 @@ class Listener:
     def signing(self) -> bool:
         """True while somebody is in the middle of a signature."""
         return self._armed and self._segmenter is not None and self._segmenter.deadline is not None
+
+    def look(self) -> None:
+        """Look whether a quiet pen can still send anything; if not, it is lost. Cheap enough for every report.
+
+        A program that grabs an evdev pen silences it for all others, and neither frames nor errors tell.
+        """
+        now = time.monotonic()
+        if self._source and now >= max(self._heard + QUIET_S, self._looked + LOOK_PERIOD_S):
+            self._looked = now
+            self._source.check()
 
     def arm(self) -> None:
         """From now on captures count; what the pen did before is forgotten."""
@@ -101,11 +118,13 @@ class Listener:
 
     async def _follow(self, source: PenSource) -> None:
         self._source = source
+        self._heard = self._looked = time.monotonic()  # opening it was a look
         self._sleep = Sleep()
-        self._segmenter = Segmenter(self._limits, source.info)
+        self._segmenter = Segmenter(self._limits, source.info, curve=self._pen.pressure_curve)
         self._report(Part(ok=True, detail=f"{source.info.name} at {source.device}"))
         try:
             async for frames in source.batches():
+                self._heard = time.monotonic()
                 # The segmenter follows the pen also while nobody asks, so that it knows a pen that already touches.
                 captures = [*self._torn_by_sleep(self._segmenter), *self._segmenter.feed(frames)]
                 if self._armed:
@@ -140,7 +159,11 @@ class Listener:
             self._timer = asyncio.get_running_loop().call_at(deadline, self._on_idle)
 
     def _on_idle(self) -> None:
-        # In the next turn of the loop: where this one comes late, frames that were in time may wait to be read.
+        # Two turns of the loop later: where this one comes late, frames that were in time may wait to be read in this
+        # turn, and are fed in the next.
+        self._timer = asyncio.get_running_loop().call_soon(self._on_next_turn)
+
+    def _on_next_turn(self) -> None:
         self._timer = asyncio.get_running_loop().call_soon(self._expire)
 
     def _expire(self) -> None:

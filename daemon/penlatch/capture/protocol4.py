@@ -20,6 +20,8 @@ from penlatch.errors import PenError, PenTrouble, ProtocolError
 from penlatch.ink import PenInfo
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from penlatch.capture.line import Line
@@ -181,6 +183,11 @@ class Model:
         """Largest pressure."""
         return (1 << 7 + self.extra_bits) - 1
 
+    @property
+    def queries(self) -> tuple[bytes, ...]:
+        """What has still to be asked."""
+        return (*(() if self.lines_per_inch else (QUERY_RESOLUTION,)), *(() if self.maxima else (QUERY_MAXIMA,)))
+
     @classmethod
     def from_reply(cls, reply: bytes) -> Model:
         """Read the reply to QUERY_MODEL: two letters for the series, then the model, and after the last V the ROM.
@@ -265,6 +272,9 @@ class Maxima:
 
 def _text(reply: bytes, query: bytes) -> str:
     """Return what follows the echo of the query's first two bytes, without the CR that may end it."""
+    if len(reply) > REPLY_LIMIT:  # out of a recording; no line is read for so long
+        problem = f"a reply has at most {REPLY_LIMIT} bytes, not {len(reply)}"
+        raise ProtocolError(protocol=PROTOCOL, problem=problem, data=reply[:REPLY_LIMIT])
     body = reply.removesuffix(END_OF_REPLY)
     if not body.startswith(query[:2]) or not all(0x20 <= byte < 0x7F for byte in body):
         raise ProtocolError(protocol=PROTOCOL, problem=f"no reply to {query[:2].decode()}", data=reply)
@@ -280,8 +290,17 @@ class Decoder:
 
     answers = False
 
-    def __init__(self, model: Model, resolution: Resolution, maxima: Maxima, *, tilt: bool = False) -> None:
-        """Decode for a tablet of `model`; with `tilt` its packets have nine bytes."""
+    def __init__(
+        self,
+        model: Model,
+        resolution: Resolution,
+        maxima: Maxima,
+        *,
+        tilt: bool = False,
+        replies: Sequence[bytes] = (),
+    ) -> None:
+        """Decode for a tablet of `model`, known by `replies`; with `tilt` its packets have nine bytes."""
+        self.replies = tuple(replies)
         self._model = model
         self._mm_per_line = MM_PER_INCH / resolution.x, MM_PER_INCH / resolution.y
         self._maxima = np.array([[maxima.x], [maxima.y]], dtype=np.float64)
@@ -292,6 +311,25 @@ class Decoder:
         self._framer = Framer(self.packet_size)
         self._eraser = EraserRule()
         self.info = PenInfo(name=model.name)
+
+    @classmethod
+    def from_replies(cls, replies: Sequence[bytes]) -> Decoder:
+        """Decode for the tablet that answered QUERY_MODEL, and then the queries of its model, so.
+
+        Raises:
+            ProtocolError: if one of them is missing or no such reply.
+        """
+        answers = iter(replies)
+        model = Model.from_reply(next(answers, b""))
+        told = {query: next(answers, b"") for query in model.queries}
+        return cls(
+            model,
+            Resolution(*model.lines_per_inch)
+            if model.lines_per_inch
+            else Resolution.from_bytes(told[QUERY_RESOLUTION]),
+            Maxima(*model.maxima) if model.maxima else Maxima.from_bytes(told[QUERY_MAXIMA]),
+            replies=replies,
+        )
 
     def feed(self, data: bytes) -> Readings:
         """Take the next bytes of the line and return what they complete."""
@@ -336,13 +374,10 @@ async def greet(line: Line) -> Decoder:
     line.write(STOP)
     await asyncio.sleep(STOP_TIME_S)
     try:
-        model = Model.from_reply(await _ask(line, QUERY_MODEL))
-        resolution = (
-            Resolution(*model.lines_per_inch)
-            if model.lines_per_inch
-            else Resolution.from_bytes(await _ask(line, QUERY_RESOLUTION))
-        )
-        maxima = Maxima(*model.maxima) if model.maxima else Maxima.from_bytes(await _ask(line, QUERY_MAXIMA))
+        replies = [await _ask(line, QUERY_MODEL)]
+        model = Model.from_reply(replies[0])
+        replies += [await _ask(line, query) for query in model.queries]
+        decoder = Decoder.from_replies(replies)
     except ProtocolError as error:
         raise PenError(
             device=line.path,
@@ -351,7 +386,7 @@ async def greet(line: Line) -> Decoder:
             trouble=PenTrouble.SILENT,
         ) from error
     line.write(model.set_up + START)
-    return Decoder(model, resolution, maxima)
+    return decoder
 
 
 async def _ask(line: Line, query: bytes) -> bytes:

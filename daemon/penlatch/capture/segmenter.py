@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from penlatch.capture.pen_state import PenState
+from penlatch.capture.pressure_curve import PressureCurve
+from penlatch.config import STRAIGHT
 from penlatch.ink import Trace
 from penlatch.messages import Reason
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from penlatch.capture.frames import Frames
-    from penlatch.config import Segment
+    from penlatch.config import Curve, Segment
     from penlatch.ink import PenInfo
 
 
@@ -76,10 +78,12 @@ class Segmenter:
     events that the device lost.
 
     The result depends on the frames alone, not on how they were batched. Work is constant per frame, amortised.
+    The pressure of a signature goes through the `curve` of its pen when it is complete; contact is decided before.
     """
 
-    def __init__(self, limits: Segment, pen: PenInfo) -> None:
+    def __init__(self, limits: Segment, pen: PenInfo, *, curve: Curve = STRAIGHT) -> None:
         self._limits = limits
+        self._curve = PressureCurve(curve)
         self._pen = pen
         self._phase = _Phase.READY
         self._state = PenState.AWAY
@@ -192,6 +196,7 @@ class Segmenter:
         """Close the open signature, whose idle time is over, and judge whether it can be used."""
         ended = self._idle_over
         trace = self._columns.trace(self._pen)
+        trace = trace if self._curve.straight else replace(trace, p=self._curve(trace.p))
         self._columns.clear()
         self._phase = _Phase.READY
         reason = self._fault(trace)

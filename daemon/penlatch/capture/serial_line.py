@@ -6,7 +6,6 @@ contact, where a tablet reports all the time, it costs the signature; at rest, t
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import math
 import os
@@ -14,16 +13,15 @@ import time
 from typing import TYPE_CHECKING, Final, Literal
 
 from penlatch.capture import isdv4, protocol4
-from penlatch.capture.frames import Frames
 from penlatch.capture.line import Line
-from penlatch.capture.packet_clock import PacketClock
-from penlatch.capture.plausible import Reach
 from penlatch.capture.resting import Rest
+from penlatch.capture.serial_frames import SerialFrames
 from penlatch.errors import PenError, PenTrouble
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
+    from penlatch.capture.frames import Frames
     from penlatch.capture.framing import Decoder
     from penlatch.ink import PenInfo
 
@@ -37,16 +35,24 @@ REST_SILENCE_S: Final = 60.0
 """After so long without a byte [s] the tablet is told to go on: it may have been without power meanwhile."""
 ANSWER_LIMIT_S: Final = 2.0
 """Longest wait for what a tablet says to that [s]."""
-UNDER_WAY_S: Final = 0.25
-"""A pen that touches in its first report, so soon after the tablet was greeted, did so before [s]."""
 COMPLAINT_PERIOD_S: Final = 60.0
 """Damage on the line is logged at most this often [s]."""
-BITS_PER_BYTE: Final = 10
-"""8N1 on the wire: start bit, eight data bits, stop bit."""
 
 
-async def open_serial(protocol: Literal["isdv4", "protocol4"], path: str | os.PathLike[str]) -> SerialPen:
-    """Open the tty at `path` and greet the tablet there, which takes up to some seconds.
+class LineTap:
+    """Hears all that a serial pen reads, so that it can be read again. This one forgets it."""
+
+    def greeted(self, baud: int, replies: Sequence[bytes], now: float) -> None:
+        """Hear the speed of the line, what the tablet told of itself, and the monotonic time at which it starts [s]."""
+
+    def heard(self, data: bytes, arrival: float) -> None:
+        """Hear one read and its monotonic time [s]; no bytes where patience ran out."""
+
+
+async def open_serial(
+    protocol: Literal["isdv4", "protocol4"], path: str | os.PathLike[str], *, tap: LineTap | None = None
+) -> SerialPen:
+    """Open the tty at `path` and greet the tablet there, which takes up to some seconds; `tap` hears all that is read.
 
     Raises:
         PenError: if the tty cannot be opened, or no tablet of this protocol answers.
@@ -57,24 +63,21 @@ async def open_serial(protocol: Literal["isdv4", "protocol4"], path: str | os.Pa
     except BaseException:
         line.close()
         raise
-    return SerialPen(line, decoder)
+    return SerialPen(line, decoder, tap=tap)
 
 
 class SerialPen:
     """A pen on a serial line, greeted and streaming; a `frames.PenSource`."""
 
-    def __init__(self, line: Line, decoder: Decoder) -> None:
-        """Read `line`, whose bytes `decoder` understands."""
+    def __init__(self, line: Line, decoder: Decoder, *, tap: LineTap | None = None) -> None:
+        """Read `line`, whose bytes `decoder` understands; `tap` hears them, too."""
         self._line = line
         self._decoder = decoder
+        self._tap = tap or LineTap()
         self._rest = Rest()
-        self._reach = Reach()
-        self._clock = PacketClock(wire_time=decoder.packet_size * BITS_PER_BYTE / line.baud)
-        self._touching = False
-        self._unseen_until = time.monotonic() + UNDER_WAY_S
-        """Until when a first report may be that of a pen that touched before; past after the first."""
-        self._asked = False
-        """The tablet was told to go on, and has said nothing since."""
+        greeted = time.monotonic()
+        self._frames = SerialFrames(decoder, baud=line.baud, greeted=greeted)
+        self._tap.greeted(line.baud, decoder.replies, greeted)
         self._damaged, self._complained = 0, -math.inf
 
     @property
@@ -97,58 +100,54 @@ class SerialPen:
             PenError: when the line hangs up or fails, the tablet falls silent for good, or `close` is called.
         """
         while True:
-            if self._rest.resting and self._clock.period is not None:
+            if self._rest.resting and self._frames.period_s is not None:
                 await self._line.pause(RESTING_POLL_S)
             data = await self._line.receive(patience_s=self._patience_s)
             if not data:
-                if self._touching:
-                    self._touching = False
-                    yield Frames.empty(gap=True)
-                self._revive()
+                self._ask_no_more()
+            arrival = self._line.arrival if data else time.monotonic()
+            self._tap.heard(data, arrival)
+            frames = self._frames.take(data, arrival)
+            if self._frames.asked:
+                self._line.write(self._decoder.revival)
+            if frames is None:
                 continue
-            readings = self._decoder.feed(data)
-            if self._asked and not len(readings):
-                # What it says to being told to go on is no report, and its bytes are no damage.
-                self._asked = False
-                continue
-            self._asked = False
-            if len(readings) or readings.gap:
-                frames = readings.at(self._clock.stamp(self._line.arrival, len(readings)))
-                if self._reach.exceeded(frames):
-                    frames = dataclasses.replace(frames, gap=True)
+            if data:
                 if frames.gap:
                     self._complain()
-                if len(frames):
-                    frames = self._begun(frames)
-                    self._touching = bool(frames.touching[-1])
                 self._rest.follow(frames)
-                yield frames
+            yield frames
+
+    def check(self) -> None:
+        """Do nothing: a line is opened for penlatch alone, and silence is noticed all the time."""
 
     def close(self) -> None:
         """Release the line. Safe to call twice; a running `batches` ends with PenError."""
         self._line.close()
 
-    def _begun(self, frames: Frames) -> Frames:
-        """Return `frames`, `under_way` if they are the first and the pen touched before the tablet was greeted."""
-        unseen_until, self._unseen_until = self._unseen_until, -math.inf
-        return dataclasses.replace(frames, under_way=bool(frames.touching[0]) and self._line.arrival < unseen_until)
-
     @property
     def _patience_s(self) -> float:
-        if self._touching:
+        if self._frames.touching:
             return CONTACT_SILENCE_S
-        return ANSWER_LIMIT_S if self._asked and self._decoder.answers else REST_SILENCE_S
+        return ANSWER_LIMIT_S if self._unanswered else REST_SILENCE_S
 
-    def _revive(self) -> None:
-        if self._asked and self._decoder.answers:
+    @property
+    def _unanswered(self) -> bool:
+        return self._frames.asked and self._decoder.answers
+
+    def _ask_no_more(self) -> None:
+        """Give up a tablet that was asked already.
+
+        Raises:
+            PenError: if it was.
+        """
+        if self._unanswered:
             raise PenError(
                 device=self.device,
                 problem="the tablet no longer answers",
                 remedy="check its power and its cable",
                 trouble=PenTrouble.SILENT,
             )
-        self._asked = True
-        self._line.write(self._decoder.revival)
 
     def _complain(self) -> None:
         self._damaged += 1

@@ -18,13 +18,14 @@ from penlatch.messages import Probability, Reason, Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from penlatch.config import Config, Segment
+    from penlatch.config import Config, Curve, Segment
     from penlatch.ink import Trace
     from penlatch.verify.template import Template
     from penlatch.verify.verifier import Verifier
 
 EVEMU = (".events", ".evemu")
-FORMS = ".txt (SVC2004), .inkml (InkML), .events or .evemu (evemu)"
+SERIAL = ".serial"
+FORMS = ".txt (SVC2004), .inkml (InkML), .events or .evemu (evemu), .serial (penlatch record)"
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,8 +49,13 @@ class _Recorded(NamedTuple):
     capture: Trace | Reason
 
 
-def recorded(path: Path, limits: Segment) -> Iterator[_Recorded]:
-    """Read a file: one signature, or, of what evemu recorded, each that the segmenter finds within `limits`.
+def recorded(path: Path, limits: Segment, curve: Curve) -> Iterator[_Recorded]:
+    """Read a file: one signature, or, of the recording of a pen, each that the segmenter finds within `limits`.
+
+    Args:
+        path: the file.
+        limits: what is a signature.
+        curve: the pressure curve of a pen that was recorded; the pressure in other files is what came of one.
 
     Raises:
         TraceError: if it cannot be read.
@@ -63,31 +69,36 @@ def recorded(path: Path, limits: Segment) -> Iterator[_Recorded]:
             from penlatch.capture.replay.inkml import read_inkml  # noqa: PLC0415 - likewise
 
             yield _Recorded(1, read_inkml(path))
-        case suffix if suffix in EVEMU:
-            for number, capture in enumerate(_segmented(path, limits), start=1):
+        case suffix if suffix in (*EVEMU, SERIAL):
+            for number, capture in enumerate(_segmented(path, limits, curve), start=1):
                 yield _Recorded(number, capture)
         case _:
             raise TraceError(problem=f"its name does not say what it is; recordings end in {FORMS}", path=path)
 
 
-def _segmented(path: Path, limits: Segment) -> Iterator[Trace | Reason]:
+def _segmented(path: Path, limits: Segment, curve: Curve) -> Iterator[Trace | Reason]:
     from penlatch.capture.replay.evemu import read_evemu  # noqa: PLC0415 - likewise
+    from penlatch.capture.replay.serial import read_serial  # noqa: PLC0415 - likewise
     from penlatch.capture.segmenter import Segmenter, Signature  # noqa: PLC0415 - likewise
 
     beside = path.with_suffix(".desc")
-    recording = read_evemu(path, description=beside if beside.exists() else None)
-    segmenter = Segmenter(limits, recording.tablet.info)
+    recording = (
+        read_serial(path)
+        if path.suffix.lower() == SERIAL
+        else read_evemu(path, description=beside if beside.exists() else None)
+    )
+    segmenter = Segmenter(limits, recording.info, curve=curve)
     captures = [capture for frames in recording.frames() for capture in segmenter.feed(frames)]
     last = segmenter.expire(float("inf"))
     for capture in (*captures, *([last] if last else [])):
         yield capture.trace if isinstance(capture, Signature) else capture.reason
 
 
-def _template(verifier: Verifier, paths: Sequence[Path], limits: Segment) -> Template:
+def _template(verifier: Verifier, paths: Sequence[Path], config: Config) -> Template:
     """Make a template of every signature in `paths`; say which of them is unlike the others."""
     analyses = []
     for path in paths:
-        for number, capture in recorded(path, limits):
+        for number, capture in recorded(path, config.segment, config.pen.pressure_curve):
             if isinstance(capture, Reason):
                 problem = f"signature {number} is no reference, {SENTENCES[capture].what}"
                 raise TraceError(problem=problem, path=path)
@@ -105,9 +116,9 @@ def _judge(config: Config, references: Sequence[Path], files: Sequence[Path]) ->
 
     with quiet.native_code():
         verifier = Verifier.load(config.verify.models, threshold=config.verify.threshold)
-    template = _template(verifier, references, config.segment)
+    template = _template(verifier, references, config)
     for path in files:
-        for number, capture in recorded(path, config.segment):
+        for number, capture in recorded(path, config.segment, config.pen.pressure_curve):
             if isinstance(capture, Reason):
                 yield Replayed(file=str(path), signature=number, verdict=Verdict.RETRY, reason=capture)
                 continue
@@ -159,9 +170,9 @@ def replay(
 ) -> None:
     """Judge recorded signatures offline, as the terminal would: probability, verdict, reason and distances of each.
 
-    Files are SVC2004 text (.txt), W3C InkML (.inkml) or evemu recordings (.events, .evemu), which may hold several
-    signatures, and whose device is described in them or in a file of the same name that ends in .desc. The daemon is
-    not needed, nothing is stored and nothing is published.
+    Files are SVC2004 text (.txt), W3C InkML (.inkml) or recordings of a pen (.serial; .evemu or .events), which may
+    hold several signatures; the device of an evemu recording is described in it or in a file of the same name that
+    ends in .desc. The daemon is not needed, nothing is stored and nothing is published.
 
     Exit status: 0 every signature matches, 1 one of them does not, 2 wrong usage, 3 one cannot be used, or any other
     error.

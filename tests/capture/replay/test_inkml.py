@@ -205,8 +205,10 @@ def test_values_may_be_differences(text: str, x: list[float], y: list[float]) ->
         pytest.param(document("<trace>1 2 5 4, 1 2 4 4</trace>"), "time runs backwards", id="backwards"),
         pytest.param(document("<trace>1 2 5 2000</trace>"), "pressure leaves 0..1", id="too much force"),
         pytest.param(document("<trace>1e999 2 5 4</trace>"), "not finite", id="infinite"),
+        pytest.param(document("<trace>1 2 1e999 4</trace>"), "not finite", id="from infinity on"),
     ],
 )
+@pytest.mark.filterwarnings("error")  # numpy's, which quote a line of the program to whoever reads the journal
 def test_what_cannot_be_a_signature_is_refused(text: str, problem: str) -> None:
     with pytest.raises(TraceError, match=problem):
         read_inkml(text)

@@ -2,31 +2,46 @@
 
 The letters are those of the evemu tools: N name, I identity, P properties, B bits of the event codes, A axis ranges,
 and E events; L and S (states of lights and switches) are of no interest to a pen. `#` begins a comment. A file may hold
-the description, the events, or both. Up to version 1.1 the resolution of an axis stands in the comments alone.
+the description, the events, or both. How each axis stood before the first event is told in the comments alone
+(`Value`), and up to version 1.1 so is its resolution. Our own recorder tells there as well which keys were down.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from penlatch.capture.evdev_events import EV_ABS, EV_KEY, EV_MAX, INPUT_EVENT, KEY_MAX, EventDecoder
-from penlatch.capture.evdev_tablet import AxisRange, Normaliser, Tablet
+from penlatch.capture.evdev_events import (
+    COLUMNS,
+    EV_ABS,
+    EV_KEY,
+    EV_MAX,
+    INPUT_EVENT,
+    KEY_MAX,
+    Axis,
+    EventDecoder,
+    RawFrames,
+)
+from penlatch.capture.evdev_tablet import SILENCE_S, AxisRange, Normaliser, Tablet
 from penlatch.errors import TraceError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from penlatch.capture.frames import Frames
+    from penlatch.ink import PenInfo
 
 _EVENT_TYPE = re.compile(r"#\s+Event type (\d+)\b")
 _EVENT_CODE = re.compile(r"#\s+Event code (\d+)\b")
 _RESOLUTION = re.compile(r"#\s+Resolution\s+(\d+)\b")
+_STATE = re.compile(r"#\s+Value\s+(-?\d+)\b")
 _TIME = re.compile(r"(\d{1,12})\.(\d{1,6})")
 
 
@@ -37,11 +52,23 @@ class Recording:
     tablet: Tablet
     events: NDArray[np.void]
     """Elements of `INPUT_EVENT`, as the kernel would have handed them over."""
+    state: NDArray[np.int32]
+    """How everything stood before the first of them: one value per entry of `COLUMNS`."""
+
+    @property
+    def info(self) -> PenInfo:
+        """What is known of the pen."""
+        return self.tablet.info
 
     def frames(self) -> list[Frames]:
-        """Decode and normalise the events exactly as those of a live pen; see `EventDecoder` and `Normaliser`."""
+        """Decode and normalise the events as `EvdevPen` does those of a live pen, batch by batch."""
         normaliser = Normaliser(self.tablet)
-        return [normaliser.frames(raw) for raw in EventDecoder().feed(self.events.tobytes())]
+        begin = float(self.events["sec"][0] + self.events["usec"][0] * 1e-6) if len(self.events) else 0.0
+        first = normaliser.frames(RawFrames(t=np.array([begin]), values=self.state[np.newaxis]))
+        frames = [normaliser.frames(raw) for raw in EventDecoder(self.state).feed(self.events.tobytes())]
+        if first.touching[0]:
+            frames.insert(0, replace(first, under_way=True))
+        return frames if self.tablet.reports_proximity else [part for each in frames for part in _with_leaving(each)]
 
 
 def read_evemu(path: Path, *, description: Path | None = None) -> Recording:
@@ -63,7 +90,7 @@ def read_evemu(path: Path, *, description: Path | None = None) -> Recording:
         raise TraceError(problem="it does not describe the device; its description is a file of its own", path=path)
     if tablet.objection:
         raise TraceError(problem=f"{tablet.name!r} is no pen: {tablet.objection}", path=path)
-    return Recording(tablet=tablet, events=np.array(reader.events, dtype=INPUT_EVENT))
+    return Recording(tablet=tablet, events=np.array(reader.events, dtype=INPUT_EVENT), state=reader.state())
 
 
 @dataclass(slots=True)
@@ -77,6 +104,8 @@ class _Reader:
     axes: dict[int, AxisRange] = field(default_factory=dict)
     resolutions: dict[int, int] = field(default_factory=dict)
     """From the comments, by ABS code."""
+    values: dict[tuple[int, int], int] = field(default_factory=dict)
+    """From the comments, by type and code: how it stood before the first event."""
     events: list[tuple[int, int, int, int, int]] = field(default_factory=list)
     _commented: tuple[int, int] = (-1, -1)
 
@@ -113,6 +142,11 @@ class _Reader:
             properties=_codes(self.properties),
         )
 
+    def state(self) -> NDArray[np.int32]:
+        """Return how every column stood before the first event, as far as the comments tell; else 0."""
+        kinds = [(EV_ABS if isinstance(code, Axis) else EV_KEY, int(code)) for code in COLUMNS]
+        return np.array([self.values.get(kind, 0) for kind in kinds], dtype=np.int32)
+
     def _line(self, line: str) -> None:
         """Take one line.
 
@@ -145,13 +179,24 @@ class _Reader:
                 raise ValueError
 
     def _comment(self, line: str) -> None:
-        """Follow the description in the comments as far as it tells the resolution of an axis."""
+        """Follow the description in the comments as far as it tells resolutions and how things stand."""
         if found := _EVENT_TYPE.match(line):
             self._commented = (int(found[1]), -1)
         elif found := _EVENT_CODE.match(line):
             self._commented = (self._commented[0], int(found[1]))
         elif (found := _RESOLUTION.match(line)) and self._commented[0] == EV_ABS:
             self.resolutions[self._commented[1]] = int(found[1])
+        elif found := _STATE.match(line):
+            self.values[self._commented] = _value(found[1])
+
+
+def _with_leaving(frames: Frames) -> Iterator[Frames]:
+    """Yield the frames, cut after each with which a hovering pen fell silent, and there that of its leaving."""
+    silent = np.flatnonzero((np.diff(frames.t) > SILENCE_S) & ~frames.touching[:-1]) + 1
+    for start, stop in pairwise([0, *silent.tolist(), len(frames)]):
+        yield (part := frames.rows(start, stop))
+        if stop < len(frames):
+            yield part.away(float(part.t[-1]) + SILENCE_S)
 
 
 def _event(time: str, event_type: str, code: str, value: str) -> tuple[int, int, int, int, int]:

@@ -133,10 +133,11 @@ def _read(document: bytes, *, encoding: str | None = None) -> Trace:
     if not rows:
         raise TraceError(problem="it has no traces")
     values = np.array(rows, dtype=np.float64).T
-    columns = {
-        channel.name: (raw - (raw[0] if channel.name == "T" else channel.offset)) * channel.scale
-        for channel, raw in zip(channels, values, strict=True)
-    }
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite then, no trace takes
+        columns = {
+            channel.name: (raw - (raw[0] if channel.name == "T" else channel.offset)) * channel.scale
+            for channel, raw in zip(channels, values, strict=True)
+        }
     touching = np.array(down)
     name = next((each.attributes["model"] for each in elements if "model" in each.attributes), "InkML")
     return Trace(

@@ -15,6 +15,7 @@ import numpy as np
 from penlatch.capture.frames import Frames
 from penlatch.capture.replay.evemu import read_evemu
 from penlatch.capture.replay.inkml import read_inkml
+from penlatch.capture.replay.serial import read_serial
 from penlatch.capture.replay.svc2004 import read_svc2004
 from penlatch.errors import PenError, TraceError
 
@@ -93,7 +94,7 @@ class ReplayPen:
     def open(
         cls, path: Path, *, pace: Pace = Pace.REAL, factor: float = 1.0, description: Path | None = None
     ) -> ReplayPen:
-        """Play a file: `.inkml`, `.events` and `.evemu` (evemu), or `.txt` (SVC2004).
+        """Play a file: `.evemu` and `.events` (evemu), `.serial` (`penlatch record`), `.inkml`, or `.txt` (SVC2004).
 
         Args:
             path: the file.
@@ -110,6 +111,9 @@ class ReplayPen:
                 case ".events" | ".evemu":
                     recording = read_evemu(path, description=description)
                     frames, info = recording.frames(), recording.tablet.info
+                case ".serial":
+                    heard = read_serial(path)
+                    frames, info = heard.frames(), heard.info
                 case ".inkml":
                     frames, info = _frames_of(read_inkml(path))
                 case ".txt":
@@ -118,7 +122,7 @@ class ReplayPen:
                     raise PenError(
                         device=str(path),
                         problem="its name does not say what it is",
-                        remedy="a recording ends in .inkml, .events, .evemu (evemu) or .txt (SVC2004)",
+                        remedy="a recording ends in .evemu, .events (evemu), .serial, .inkml or .txt (SVC2004)",
                     )
             return cls(frames, info, device=str(path), pace=pace, factor=factor)
         except TraceError as error:
@@ -154,6 +158,9 @@ class ReplayPen:
                     break
         raise PenError(device=self.device, problem="the recording is over")
 
+    def check(self) -> None:
+        """Do nothing: nobody takes a file away."""
+
     def close(self) -> None:
         """End a running `batches`. Safe to call twice."""
         self._closed.set()
@@ -174,16 +181,7 @@ class ReplayPen:
 
     def _away(self) -> Frames:
         """Return the one frame that tells that the pen has left."""
-        end = len(self._last)
-        never = np.zeros(1, dtype=np.bool_)
-        return replace(
-            self._last.rows(end - 1, end),
-            t=np.array([self._duration + LINGER_S]),
-            p=np.zeros(1),
-            near=never,
-            touching=never,
-            gap=False,
-        )
+        return self._last.away(self._duration + LINGER_S)
 
 
 def _frames_of(trace: Trace) -> tuple[list[Frames], PenInfo]:

@@ -1,0 +1,1 @@
+"""Recordings of pens: what they send, written so that `capture.replay` reads the very same frames from it."""

@@ -37,7 +37,7 @@ class TestOpening:
     def test_only_its_owner_reads_it_or_what_lies_beside_it(self, store: Store, path: Path) -> None:
         store.heartbeat()
         beside = [p for p in path.parent.iterdir() if p.name.startswith(path.name)]
-        assert {p.name.removeprefix(path.name) for p in beside} == {"", "-lock", "-shm", "-wal"}
+        assert {p.name.removeprefix(path.name) for p in beside} == {"", "-head", "-lock", "-shm", "-wal"}
         assert {p.stat().st_mode & 0o777 for p in beside} == {0o600}
 
     def test_a_file_that_others_could_read_is_made_private(self, path: Path, vault: Vault) -> None:
@@ -147,8 +147,8 @@ class TestSchema:
             migrations = sqlite_utils.Migrations(schema.MIGRATION_SET)
             assert [m.name for m in migrations.applied(database)] == list(schema.MIGRATIONS)
             assert set(database.table_names()) == {
-                "_sqlite_migrations", "calibrations", "decisions", "meta", "outbox", "pictures", "references",
-                "templates", "users"
+                "_sqlite_migrations", "audit", "calibrations", "decisions", "lockouts", "meta", "outbox", "pictures",
+                "references", "signatures_of_before", "templates", "users"
             }  # fmt: skip
 
     def test_an_upgrade_keeps_everything(self, path: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:

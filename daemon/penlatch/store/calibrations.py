@@ -6,10 +6,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from penlatch.decoding import UNREADABLE
 from penlatch.errors import StoreError
 from penlatch.messages import SiteCalibration
+from penlatch.store.audit import Kind
 
 if TYPE_CHECKING:
+    import sqlite3
+
+    from penlatch.store.audit import Audit
     from penlatch.store.database import Database
     from penlatch.store.vault import Vault
 
@@ -17,8 +22,9 @@ if TYPE_CHECKING:
 class Calibrations:
     """The table `calibrations`, which holds one row at most."""
 
-    def __init__(self, database: Database, vault: Vault) -> None:
+    def __init__(self, database: Database, vault: Vault, audit: Audit) -> None:
         self._database = database
+        self._audit = audit
         self._vault = vault
 
     def load(self) -> SiteCalibration | None:
@@ -33,7 +39,7 @@ class Calibrations:
         version, time, sealed = rows[0]
         try:
             return msgspec.json.decode(self._vault.open(sealed, context=_context(version, time)), type=SiteCalibration)
-        except (StoreError, msgspec.MsgspecError) as error:
+        except (StoreError, *UNREADABLE) as error:
             raise StoreError(
                 path=self._database.path,
                 problem=f"the calibration of {time} cannot be used ({error})",
@@ -54,6 +60,15 @@ class Calibrations:
                 "INSERT OR REPLACE INTO calibrations (only, version, time, sealed) VALUES (1, ?, ?, ?)",
                 (calibration.models, calibration.time, sealed),
             )
+            self._audit.append(connection, Kind.CALIBRATED, {"models": calibration.models, "time": calibration.time})
+
+
+def reseal(connection: sqlite3.Connection, old: Vault, new: Vault) -> None:
+    """Seal with another key what is sealed here, in the transaction that `connection` is in."""
+    for version, time, sealed in connection.execute("SELECT version, time, sealed FROM calibrations").fetchall():
+        context = _context(version, time)
+        resealed = new.seal(old.open(sealed, context=context), context=context)
+        connection.execute("UPDATE calibrations SET sealed = ?", (resealed,))
 
 
 def _context(version: str, time: str) -> str:

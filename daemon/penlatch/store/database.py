@@ -8,6 +8,7 @@ import os
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
+from penlatch.decoding import UNREADABLE
 from penlatch.errors import StoreError
 from penlatch.store import schema
 
@@ -78,6 +79,26 @@ class Database:
             undo.pop_all()
             return cls(path, connection, lock)
 
+    @classmethod
+    def look(cls, path: Path) -> Database:
+        """Open the database at `path` to read it, also while a daemon has it.
+
+        Raises:
+            StoreError: if there is none, or it is not ours.
+        """
+        with explained(path):
+            connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+            if schema.pending(connection, path=path):
+                connection.close()
+                raise StoreError(path=path, problem="it is of an older release", remedy="start the daemon once")
+            connection.row_factory = sqlite3.Row
+        return cls(path, connection, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._lock < 0
+
     def close(self) -> None:
         """Close the file and let other processes have it. Safe to call twice."""
         if self._lock >= 0:
@@ -122,6 +143,30 @@ class Database:
         """
         self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    def vacuum(self) -> None:
+        """Write the whole file anew, so that no page of it keeps what was deleted, and cut the log.
+
+        Raises:
+            StoreError: if the disk fails, or has no room for a second copy meanwhile; what was deleted is overwritten
+                all the same (`secure_delete`).
+        """
+        self.rows("VACUUM")
+        self.truncate_log()
+
+
+def damaged(path: Path, problem: str) -> StoreError:
+    """Return the error for a file that SQLite can read and that holds what penlatch never wrote."""
+    return StoreError(path=path, problem=f"it is damaged ({problem})", remedy=_BACKUP)
+
+
+@contextlib.contextmanager
+def understood(path: Path) -> Iterator[None]:
+    """Turn what makes no sense, in values that were read from the database, into a `StoreError`."""
+    try:
+        yield
+    except (*UNREADABLE, ValueError, TypeError, LookupError) as error:  # the last: a column has another name
+        raise damaged(path, str(error)) from error
+
 
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
@@ -132,6 +177,8 @@ def explained(path: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", None)
         problem, remedy = _FAULTS.get(-1 if code is None else code & 0xFF, ("the database refuses", None))
         raise StoreError(path=path, problem=f"{problem} ({error})", remedy=remedy) from error
+    except UnicodeDecodeError as error:  # SQLite repeats what it found, and that is not always text
+        raise damaged(path, "a text in it is none") from error
     except OSError as error:
         raise StoreError(
             path=path,
@@ -153,7 +200,10 @@ def _lock(path: Path) -> int:
     except BlockingIOError as error:
         os.close(lock)
         raise StoreError(
-            path=path, problem="another penlatch is using it", remedy="stop that one first: systemctl stop penlatch"
+            path=path,
+            problem="another penlatch is using it",
+            remedy="stop that one first: systemctl stop penlatch",
+            in_use=True,
         ) from error
     return lock
 

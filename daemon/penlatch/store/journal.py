@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from penlatch.messages import Decision
+from penlatch.clock import synchronised
+from penlatch.messages import Failures
+from penlatch.store import meta
+from penlatch.store.audit import Kind
+from penlatch.store.decision_rows import decisions_of
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping
 
-    from penlatch.messages import DecisionDraft
+    from penlatch.messages import Decision, DecisionDraft
+    from penlatch.store.audit import Audit
     from penlatch.store.database import Database
+
+log = logging.getLogger(__name__)
 
 _INSERT = """
 INSERT INTO decisions (
@@ -35,34 +45,76 @@ SELECT count(*) FROM decisions WHERE user = :user AND verdict = 'no_match' AND s
 )
 """
 
+_DROPPED_AT_ONCE = 256
+"""So many of the oldest are looked at for their age with each new decision, so that none takes long."""
+
 _PENDING = """
 SELECT decisions.* FROM outbox JOIN decisions USING (seq) WHERE seq > :after ORDER BY seq LIMIT :limit
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much waits for a broker at most."""
+
+    decisions: int = 100_000
+    age: timedelta | None = None
+    """How old a decision may get [a time]; None for any age. Counted by the clock that the decisions carry."""
+
+
 class Journal:
     """The tables `decisions` and `outbox`, and the number of the last decision."""
 
-    def __init__(self, database: Database, *, boot: int) -> None:
+    def __init__(self, database: Database, audit: Audit, *, boot: int, limits: Limits | None = None) -> None:
         self._database = database
+        self._audit = audit
         self._boot = boot
+        self._limits = limits or Limits()
 
-    def record(self, draft: DecisionDraft) -> Decision:
-        """Number a decision and put it into the journal and the outbox, in one transaction.
+    def record(
+        self,
+        draft: DecisionDraft,
+        *,
+        failures: Mapping[str, Failures] | None = None,
+        also: Callable[[sqlite3.Connection], None] | None = None,
+    ) -> Decision:
+        """Number a decision and put it into the journal, the audit and the outbox, in one transaction.
 
-        When this returns, the decision is on the disk; when it raises, it never was and its number is still free.
+        When this returns, the decision is on the disk; when it raises, it never was and its number is still free. Where
+        the outbox has no room, the oldest in it are dropped, with an entry in the audit.
+
+        Args:
+            draft: the decision.
+            failures: what it makes of the failures in a row of some, kept with it.
+            also: writes what else belongs to the same transaction.
 
         Raises:
             StoreError: if it cannot be written.
         """
         with self._database.transaction() as connection:
-            (seq,) = connection.execute(
-                "UPDATE meta SET value = value + 1 WHERE name = 'seq' RETURNING value"
-            ).fetchone()
+            seq = meta.count(connection, "seq", path=self._database.path)
             row = msgspec.to_builtins(draft) | {"reasons": msgspec.json.encode(draft.reasons).decode()}
             connection.execute(_INSERT, {"seq": seq, "boot": self._boot, **row})
             connection.execute("INSERT INTO outbox (seq) VALUES (?)", (seq,))
-        return draft.numbered(seq=seq, boot=self._boot)
+            decision = draft.numbered(seq=seq, boot=self._boot)
+            self._audit.decided(connection, decision)
+            connection.executemany(
+                "INSERT OR REPLACE INTO lockouts (subject, count, last) VALUES (?, ?, ?)",
+                [(subject, failed.count, failed.last) for subject, failed in (failures or {}).items()],
+            )
+            self._make_room(connection, decision)
+            if also:
+                also(connection)
+        return decision
+
+    def lockouts(self) -> dict[str, Failures]:
+        """Return the failures in a row that were kept, by whose they are.
+
+        Raises:
+            StoreError: if they cannot be read.
+        """
+        rows = self._database.rows("SELECT subject, count, last FROM lockouts WHERE count > 0")
+        return {subject: Failures(count=count, last=last) for subject, count, last in rows}
 
     def decisions(self, *, limit: int, user: str | None = None) -> list[Decision]:
         """Return the last `limit` decisions, newest first, of one person or of all.
@@ -71,7 +123,8 @@ class Journal:
             StoreError: if they cannot be read.
         """
         query = _LAST if user is None else _LAST_OF_USER
-        return _decisions(self._database.rows(query, {"user": user, "limit": max(limit, 0)}))
+        rows = self._database.rows(query, {"user": user, "limit": max(limit, 0)})
+        return decisions_of(rows, path=self._database.path)
 
     def failures(self, user: str, *, before: int) -> int:
         """Count the signatures of a person that did not match, from the last match before decision `before` on.
@@ -87,7 +140,45 @@ class Journal:
         Raises:
             StoreError: if they cannot be read.
         """
-        return _decisions(self._database.rows(_PENDING, {"after": after, "limit": max(limit, 0)}))
+        rows = self._database.rows(_PENDING, {"after": after, "limit": max(limit, 0)})
+        return decisions_of(rows, path=self._database.path)
+
+    def dropped(self) -> int:
+        """Return how many decisions were ever dropped from the outbox, and never told to a broker.
+
+        Raises:
+            StoreError: if it cannot be read.
+        """
+        return meta.number(self._database, "dropped")
+
+    def _make_room(self, connection: sqlite3.Connection, newest: Decision) -> None:
+        """Drop what is beyond the limits from the outbox, oldest first, and say so."""
+        behind = newest.seq - self._limits.decisions
+        old = self._older_than(newest.time)
+        beyond = """FROM outbox WHERE seq <= :behind OR seq <= coalesce(
+            (SELECT max(seq) FROM (SELECT seq FROM outbox ORDER BY seq LIMIT :step) JOIN decisions USING (seq)
+            WHERE time < :old), 0)"""
+        where = {"behind": behind, "old": old, "step": _DROPPED_AT_ONCE}
+        first, last, count = connection.execute(f"SELECT min(seq), max(seq), count(*) {beyond}", where).fetchone()
+        if not count:
+            return
+        connection.execute(f"DELETE {beyond}", where)
+        connection.execute("UPDATE meta SET value = value + ? WHERE name = 'dropped'", (count,))
+        self._audit.append(connection, Kind.DROPPED, {"first": first, "last": last, "count": count})
+        log.error("the outbox is full: decisions %d to %d will never reach the broker", first, last)
+
+    def _older_than(self, time: str) -> str:
+        """Return the time before which a decision is too old when it is `time`; nothing is before the empty one.
+
+        No decision is, while the clock may be anywhere: one that jumps ahead would make all of them old.
+        """
+        if self._limits.age is None or not synchronised():
+            return ""
+        try:
+            oldest = datetime.fromisoformat(time) - self._limits.age
+        except (ValueError, OverflowError):
+            return ""
+        return oldest.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def delivered(self, seq: int) -> None:
         """Take a decision out of the outbox: the broker has it. Saying so twice does no harm.
@@ -106,21 +197,19 @@ class Journal:
         """
         return int(self._database.rows("SELECT count(*) FROM outbox")[0][0])
 
+    def oldest_pending(self) -> str | None:
+        """Return the time of the first decision in the outbox, None where it is empty.
+
+        Raises:
+            StoreError: if it cannot be read.
+        """
+        rows = self._database.rows("SELECT time FROM outbox JOIN decisions USING (seq) ORDER BY seq LIMIT 1")
+        return str(rows[0][0]) if rows else None
+
     def last_seq(self) -> int:
         """Return the number of the last decision, 0 before the first.
 
         Raises:
             StoreError: if it cannot be read.
         """
-        return int(self._database.rows("SELECT value FROM meta WHERE name = 'seq'")[0][0])
-
-
-def _decisions(rows: Sequence[sqlite3.Row]) -> list[Decision]:
-    """Turn rows, whose columns are the fields of `Decision`, into decisions.
-
-    SQLite keeps `done` as 0 or 1 and `reasons` as JSON.
-    """
-    return [
-        msgspec.convert(dict(row) | {"reasons": msgspec.json.decode(row["reasons"])}, Decision, strict=False)
-        for row in rows
-    ]
+        return meta.number(self._database, "seq")

@@ -9,11 +9,14 @@ import msgspec
 
 from penlatch.errors import RequestError, StoreError
 from penlatch.messages import Quality, Sitting, User, UserName
+from penlatch.store.audit import Kind
+from penlatch.store.database import understood
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from penlatch.store.audit import Audit
     from penlatch.store.database import Database
     from penlatch.store.vault import Vault
 
@@ -64,8 +67,9 @@ class History:
 class People:
     """The tables `users`, `references` and `templates`."""
 
-    def __init__(self, database: Database, vault: Vault) -> None:
+    def __init__(self, database: Database, vault: Vault, audit: Audit) -> None:
         self._database = database
+        self._audit = audit
         self._vault = vault
 
     def users(self) -> list[User]:
@@ -74,18 +78,20 @@ class People:
         for name, *fields in self._database.rows(_SITTINGS):
             time, origin, count = fields
             sittings.setdefault(name, []).append(Sitting(time=time, origin=origin, references=count))
-        return [
-            User(
-                name=row["name"],
-                references=row["references"],
-                enrolled=row["enrolled"],
-                template_version=row["template_version"],
-                sittings=tuple(sittings.get(row["name"], ())),
-                quality=msgspec.json.decode(row["quality"], type=Quality) if row["quality"] else None,
-                pictures=row["pictures"],
-            )
-            for row in self._database.rows(_USERS)
-        ]
+        rows = self._database.rows(_USERS)
+        with understood(self._database.path):
+            return [
+                User(
+                    name=row["name"],
+                    references=row["references"],
+                    enrolled=row["enrolled"],
+                    template_version=row["template_version"],
+                    sittings=tuple(sittings.get(row["name"], ())),
+                    quality=msgspec.json.decode(row["quality"], type=Quality) if row["quality"] else None,
+                    pictures=row["pictures"],
+                )
+                for row in rows
+            ]
 
     def enroll(
         self,
@@ -96,6 +102,7 @@ class People:
         template_version: str,
         time: str,
         quality: Quality | None = None,
+        also: Callable[[sqlite3.Connection], None] | None = None,
     ) -> None:
         """Add a person with all that belongs to them, in one transaction. Pictures they were known by are forgotten.
 
@@ -106,6 +113,7 @@ class People:
             template_version: which models made the template.
             time: RFC 3339 in UTC.
             quality: what the references are worth.
+            also: writes more, in the same transaction.
 
         Raises:
             RequestError: `already_enrolled`, or `bad_request` for an impossible name.
@@ -118,9 +126,12 @@ class People:
         with self._database.transaction() as connection:
             if connection.execute("SELECT 1 FROM templates WHERE user = ?", (name,)).fetchone():
                 raise RequestError(code="already_enrolled", problem=f"{name} is enrolled already")
-            pictures = connection.execute("DELETE FROM users WHERE name = ?", (name,)).rowcount
+            pictures = connection.execute("DELETE FROM pictures WHERE user = ?", (name,)).rowcount
+            # Whoever was known by pictures stays the same person: what was signed before is remembered.
             connection.execute(
-                "INSERT INTO users (name, enrolled, changed, quality) VALUES (?, ?, ?, ?)",
+                """INSERT INTO users (name, enrolled, changed, quality) VALUES (?, ?, ?, ?)
+                ON CONFLICT (name) DO UPDATE
+                SET enrolled = excluded.enrolled, changed = excluded.changed, quality = excluded.quality""",
                 (name, time, time, _packed(quality)),
             )
             self._add(connection, name, references, time=time, adapted=False)
@@ -128,6 +139,9 @@ class People:
                 "INSERT INTO templates (user, version, sealed) VALUES (?, ?, ?)",
                 (name, template_version, self._seal_template(name, template_version, template)),
             )
+            self._audit.append(connection, Kind.ENROLLED, {"user": name, "references": len(references)})
+            if also:
+                also(connection)
         if pictures:
             self._database.truncate_log()
 
@@ -142,6 +156,7 @@ class People:
         template_version: str,
         time: str,
         quality: Quality | None = None,
+        also: Callable[[sqlite3.Connection], None] | None = None,
     ) -> None:
         """Add references to those of a person, take others out, and store the template of what is left, in one go.
 
@@ -154,6 +169,7 @@ class People:
             template_version: which models made it.
             time: RFC 3339 in UTC.
             quality: what the references are worth.
+            also: writes more, in the same transaction.
 
         Raises:
             RequestError: `unknown_user`, or `bad_request` where `drop` names what is no adapted reference.
@@ -176,6 +192,10 @@ class People:
                 "UPDATE templates SET version = ?, sealed = ? WHERE user = ?",
                 (template_version, self._seal_template(name, template_version, template), name),
             )
+            changes = {"user": name, "added": len(add), "adapted": adapted, "dropped": list(drop)}
+            self._audit.append(connection, Kind.REFERENCES, changes)
+            if also:
+                also(connection)
         if drop:
             self._database.truncate_log()
 
@@ -257,6 +277,7 @@ class People:
             )
             _require_one(replaced, name)
             connection.execute("UPDATE users SET quality = ? WHERE name = ?", (_packed(quality), name))
+            self._audit.append(connection, Kind.TEMPLATE, {"user": name, "version": template_version})
 
     def delete_user(self, name: str) -> None:
         """Forget a person: their references and template are overwritten, their decisions stay.
@@ -267,7 +288,9 @@ class People:
         """
         with self._database.transaction() as connection:
             _require_one(connection.execute("DELETE FROM users WHERE name = ?", (name,)), name)
-        self._database.truncate_log()
+            connection.execute("DELETE FROM lockouts WHERE subject = ?", (name,))
+            self._audit.append(connection, Kind.DELETED, {"user": name})
+        self._database.vacuum()
 
     def _add(
         self, connection: sqlite3.Connection, name: str, references: Sequence[bytes], *, time: str, adapted: bool
@@ -304,6 +327,23 @@ class People:
                 problem=error.problem,
                 remedy=f"restore a backup, or delete {name} and enrol {name} again",
             ) from error
+
+
+def reseal(connection: sqlite3.Connection, old: Vault, new: Vault) -> None:
+    """Seal with another key what is sealed here, in the transaction that `connection` is in."""
+    rows = connection.execute('SELECT user, position, added, origin, sealed FROM "references"').fetchall()
+    for user, position, added, origin, sealed in rows:
+        context = _reference_context(user, position, added, adapted=origin == "adapted")
+        connection.execute(
+            'UPDATE "references" SET sealed = ? WHERE user = ? AND position = ?',
+            (new.seal(old.open(sealed, context=context), context=context), user, position),
+        )
+    for user, version, sealed in connection.execute("SELECT user, version, sealed FROM templates").fetchall():
+        context = _template_context(user, version)
+        connection.execute(
+            "UPDATE templates SET sealed = ? WHERE user = ?",
+            (new.seal(old.open(sealed, context=context), context=context), user),
+        )
 
 
 def _reference_context(name: str, position: int, added: str, *, adapted: bool) -> str:

@@ -8,8 +8,12 @@ import msgspec
 
 from penlatch.errors import RequestError, StoreError
 from penlatch.messages import MOST_PICTURES, UserName
+from penlatch.store.audit import Kind
 
 if TYPE_CHECKING:
+    import sqlite3
+
+    from penlatch.store.audit import Audit
     from penlatch.store.database import Database
     from penlatch.store.vault import Vault
 
@@ -20,8 +24,9 @@ PICTURE_CONTEXT = 1
 class Pictures:
     """The table `pictures`. Nobody has both pictures and a template: references of a pen replace pictures."""
 
-    def __init__(self, database: Database, vault: Vault) -> None:
+    def __init__(self, database: Database, vault: Vault, audit: Audit) -> None:
         self._database = database
+        self._audit = audit
         self._vault = vault
 
     def count(self, name: str) -> int:
@@ -64,6 +69,7 @@ class Pictures:
                 "INSERT INTO pictures (user, position, added, sealed) VALUES (?, ?, ?, ?)",
                 (name, position, time, self._vault.seal(picture, context=_context(name, position))),
             )
+            self._audit.append(connection, Kind.PICTURE, {"user": name, "position": position})
         return int(position) + 1
 
     def load(self, name: str) -> list[bytes]:
@@ -81,6 +87,16 @@ class Pictures:
                 problem=error.problem,
                 remedy=f"restore a backup, or delete {name} and enrol {name} again",
             ) from error
+
+
+def reseal(connection: sqlite3.Connection, old: Vault, new: Vault) -> None:
+    """Seal with another key what is sealed here, in the transaction that `connection` is in."""
+    for user, position, sealed in connection.execute("SELECT user, position, sealed FROM pictures").fetchall():
+        context = _context(user, position)
+        connection.execute(
+            "UPDATE pictures SET sealed = ? WHERE user = ? AND position = ?",
+            (new.seal(old.open(sealed, context=context), context=context), user, position),
+        )
 
 
 def _context(name: str, position: int) -> str:

@@ -107,10 +107,55 @@ def people_known_by_pictures(db: Database) -> None:
     )
 
 
+def audit_and_lockouts(db: Database) -> None:
+    """Keep what was decided and changed as a chain (`store.audit`), and who failed how often in a row.
+
+    What was there before has no entry in the chain. `lockouts.subject` is a person, or empty for the terminal.
+    """
+    db.execute(
+        """CREATE TABLE audit (
+            number INTEGER PRIMARY KEY CHECK (number >= 1),
+            time TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            body TEXT NOT NULL,
+            mac BLOB NOT NULL
+        ) STRICT"""
+    )
+    db.execute(
+        """CREATE TABLE lockouts (
+            subject TEXT PRIMARY KEY,
+            count INTEGER NOT NULL CHECK (count >= 0),
+            last TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID"""
+    )
+    db.execute("INSERT INTO meta VALUES ('dropped', 0)")
+
+
+def signatures_of_before(db: Database) -> None:
+    """Keep, sealed, what tells a replay of the signatures that were enrolled or judged.
+
+    `user` is whose a signature is or claimed to be, NULL where it was nobody's. Deleting a person deletes theirs.
+    """
+    for statement in (
+        """CREATE TABLE signatures_of_before (
+            id INTEGER PRIMARY KEY CHECK (id >= 1),
+            user TEXT REFERENCES users (name) ON DELETE CASCADE,
+            kind TEXT NOT NULL CHECK (kind IN ('enrolled', 'matched', 'refused')),
+            version INTEGER NOT NULL,
+            time TEXT NOT NULL,
+            sealed BLOB NOT NULL
+        ) STRICT""",
+        "CREATE INDEX signatures_of_before_user ON signatures_of_before (user, kind, id)",
+    ):
+        db.execute(statement)
+
+
 MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0001_people_and_decisions": people_and_decisions,
     "0002_references_with_a_history": references_with_a_history,
     "0003_people_known_by_pictures": people_known_by_pictures,
+    "0004_audit_and_lockouts": audit_and_lockouts,
+    "0005_signatures_of_before": signatures_of_before,
 }
 """Every migration there ever was, oldest first. One that was released is never changed."""
 
@@ -132,7 +177,7 @@ def pending(connection: sqlite3.Connection, *, path: Path) -> list[str]:
     applied = set()
     if "_sqlite_migrations" in tables:
         rows = connection.execute("SELECT name FROM _sqlite_migrations WHERE migration_set = ?", (MIGRATION_SET,))
-        applied = {name for (name,) in rows}
+        applied = {str(name) for (name,) in rows}
     if later := sorted(applied - MIGRATIONS.keys()):
         raise StoreError(
             path=path,

@@ -2,57 +2,81 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from penlatch.errors import StoreError
+from penlatch.store import head, meta
+from penlatch.store.audit import Audit, Head, Kind
 from penlatch.store.calibrations import Calibrations
 from penlatch.store.database import Database
-from penlatch.store.journal import Journal
+from penlatch.store.journal import Journal, Limits
+from penlatch.store.keys import current, signing_key
 from penlatch.store.people import History, People, StoredTemplate
 from penlatch.store.pictures import Pictures
+from penlatch.store.signatures import Signatures
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import sqlite3
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
-    from penlatch.messages import Decision, DecisionDraft, Quality, SiteCalibration, User
+    from penlatch.config import Replay
+    from penlatch.messages import Decision, DecisionDraft, Failures, Quality, SiteCalibration, User
+    from penlatch.store.signatures import Kept, Seen
+    from penlatch.store.signatures import Kind as SeenKind
     from penlatch.store.vault import Vault
 
-__all__ = ["History", "Store", "StoredTemplate"]
-
-_KEY_CHECK = b"penlatch"
-"""What is sealed into a new database, so that a wrong key is found at the start and not at the first signature."""
+__all__ = ["Head", "History", "Limits", "Store", "StoredTemplate"]
 
 
 class Store:
     """The open store. One instance lives on one thread; a second one, in any process, is refused while it is open."""
 
-    def __init__(self, database: Database, vault: Vault) -> None:
+    def __init__(self, database: Database, vault: Vault, limits: Limits | None) -> None:
         self._database = database
-        self.boot = _count_boot(database, vault)
+        vault = current(database, vault)
+        self._audit = Audit.open(database, vault)
+        self._kept = head.read(head.place(database.path))
+        _refuse_older(self._audit, self._kept, database.path)
+        self.boot = _count_boot(database, self._audit)
         """Which start of the daemon this is, counted from 1."""
-        self._people = People(database, vault)
-        self._pictures = Pictures(database, vault)
-        self._journal = Journal(database, boot=self.boot)
-        self._calibrations = Calibrations(database, vault)
+        self._vault = vault
+        self._people = People(database, vault, self._audit)
+        self._pictures = Pictures(database, vault, self._audit)
+        self._journal = Journal(database, self._audit, boot=self.boot, limits=limits)
+        self._calibrations = Calibrations(database, vault, self._audit)
+        self._signatures = Signatures(database, vault)
+        self.path = database.path
+        """Of the database."""
+        self.keep_head()
 
     @classmethod
-    def open(cls, path: Path, vault: Vault) -> Store:
+    def open(cls, path: Path, vault: Vault, limits: Limits | None = None) -> Store:
         """Open the database at `path`, or make it; check it; count one start more.
 
+        Args:
+            path: of the SQLite file.
+            vault: with the key that seals it.
+            limits: how much may wait in the outbox; None for the usual.
+
         Raises:
-            StoreError: if it is damaged, in use, of a later penlatch, of another program, or sealed with another key.
-                The file is then as it was.
+            StoreError: if it is damaged, in use, of a later penlatch, of another program, sealed with another key, or
+                older than one that was here before. The file is then as it was.
         """
         database = Database.open(path)
         try:
-            return cls(database, vault)
+            return cls(database, vault, limits)
         except BaseException:
             database.close()
             raise
 
     def close(self) -> None:
         """Close the database. Safe to call twice."""
+        if not self._database.closed:
+            # Only the trace of a rollback gets worse by it.
+            with contextlib.suppress(StoreError):
+                self.keep_head()
         self._database.close()
 
     def users(self) -> list[User]:
@@ -68,8 +92,10 @@ class Store:
         template_version: str,
         time: str,
         quality: Quality | None = None,
+        seen: Sequence[Seen] = (),
+        rule: Replay | None = None,
     ) -> None:
-        """Add a person: see `People.enroll`."""
+        """Add a person: see `People.enroll`. The signatures `seen` are kept with it, as `rule` says."""
         self._people.enroll(
             name,
             references=references,
@@ -77,6 +103,7 @@ class Store:
             template_version=template_version,
             time=time,
             quality=quality,
+            also=self._keeping(seen, rule),
         )
 
     def change_references(
@@ -90,8 +117,13 @@ class Store:
         template_version: str,
         time: str,
         quality: Quality | None = None,
+        seen: Sequence[Seen] = (),
+        rule: Replay | None = None,
     ) -> None:
-        """Add references to those of a person and take others out: see `People.change_references`."""
+        """Add references to those of a person and take others out: see `People.change_references`.
+
+        The signatures `seen` are kept with it, as `rule` says.
+        """
         self._people.change_references(
             name,
             add=add,
@@ -101,6 +133,7 @@ class Store:
             template_version=template_version,
             time=time,
             quality=quality,
+            also=self._keeping(seen, rule),
         )
 
     def references(self, name: str) -> list[bytes]:
@@ -137,9 +170,50 @@ class Store:
         """Return the pictures of a person, opened: see `Pictures.load`."""
         return self._pictures.load(name)
 
-    def record(self, draft: DecisionDraft) -> Decision:
-        """Number a decision and commit it together with its place in the outbox: see `Journal.record`."""
-        return self._journal.record(draft)
+    def record(
+        self,
+        draft: DecisionDraft,
+        *,
+        failures: Mapping[str, Failures] | None = None,
+        seen: Sequence[Seen] = (),
+        rule: Replay | None = None,
+    ) -> Decision:
+        """Number a decision and commit it together with all that follows of it: see `Journal.record`.
+
+        The signatures `seen` are kept with it, as `rule` says; without a rule none is.
+        """
+        return self._journal.record(draft, failures=failures, also=self._keeping(seen, rule))
+
+    def lockouts(self) -> dict[str, Failures]:
+        """Return the failures in a row that were kept: see `Journal.lockouts`."""
+        return self._journal.lockouts()
+
+    def signature_ids(self) -> list[int]:
+        """Return which signatures of before are kept: see `Signatures.ids`."""
+        return self._signatures.ids()
+
+    def signatures(self, ids: Collection[int]) -> list[Kept]:
+        """Return signatures of before, opened: see `Signatures.load`."""
+        return self._signatures.load(ids)
+
+    def signature_owners(self) -> set[tuple[str | None, SeenKind]]:
+        """Return of whom which kinds of signatures of before are kept: see `Signatures.owners`."""
+        return self._signatures.owners()
+
+    def keep_signatures(self, seen: Sequence[Seen], rule: Replay) -> None:
+        """Keep signatures that came with no decision: see `Signatures.add`."""
+        with self._database.transaction() as connection:
+            self._signatures.add(connection, seen, rule)
+
+    def forget_signatures(self, *, but_version: int | None = None) -> int:
+        """Delete signatures of before: see `Signatures.forget`."""
+        return self._signatures.forget(but_version=but_version)
+
+    def _keeping(self, seen: Sequence[Seen], rule: Replay | None) -> Callable[[sqlite3.Connection], None] | None:
+        """Return what keeps signatures within a transaction, None where there is nothing to keep."""
+        if rule is None or not seen:
+            return None
+        return lambda connection: self._signatures.add(connection, seen, rule)
 
     def decisions(self, *, limit: int, user: str | None = None) -> list[Decision]:
         """Return the last decisions, newest first: see `Journal.decisions`."""
@@ -173,32 +247,66 @@ class Store:
         """Return the number of the last decision, 0 before the first."""
         return self._journal.last_seq()
 
+    def signing_key(self) -> bytes:
+        """Return the key with which this terminal signs: see `keys.signing_key`."""
+        return signing_key(self._database, self._vault)
+
     def heartbeat(self) -> None:
-        """Commit something small: proof that the database still makes progress.
+        """Commit something small: proof that the database still makes progress. Keeps the head of the audit, too.
 
         Raises:
             StoreError: if it does not.
         """
         with self._database.transaction() as connection:
-            connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'heartbeats'")
+            meta.count(connection, "heartbeats", path=self.path)
+        self.keep_head()
+
+    def dropped(self) -> int:
+        """Return how many decisions the outbox had no room for: see `Journal.dropped`."""
+        return self._journal.dropped()
+
+    def oldest_pending(self) -> str | None:
+        """Return when the first decision that waits was made: see `Journal.oldest_pending`."""
+        return self._journal.oldest_pending()
+
+    def audit_head(self) -> Head:
+        """Return the end of the audit: see `Audit.head`."""
+        return self._audit.head()
+
+    def check_audit(self, *, after: int = 0, limit: int = -1) -> int:
+        """Check entries of the audit: see `Audit.check`."""
+        return self._audit.check(after=after, limit=limit)
+
+    def keep_head(self) -> None:
+        """Write the head of the audit beside the database, if it has moved.
+
+        Raises:
+            StoreError: if it cannot be written.
+        """
+        now = self._audit.head()
+        if self._kept is None or self._kept.number != now.number:
+            kept = head.Kept(number=now.number, mac=now.mac, seq=self.last_seq())
+            head.write(head.place(self._database.path), kept)
+            self._kept = kept
 
 
-def _count_boot(database: Database, vault: Vault) -> int:
-    """Make sure that `vault` has the key of this database, and return the number of this start."""
-    context = "|key-check|0|1"
-    if row := database.rows("SELECT value FROM meta WHERE name = 'key-check'"):
-        try:
-            vault.open(row[0][0], context=context)
-        except StoreError as error:
-            raise StoreError(
-                path=database.path,
-                problem=f"it was sealed with another key than the one in {vault.source}",
-                remedy="put the right key back; without it, move the database away and enrol everybody again",
-            ) from error
+def _refuse_older(audit: Audit, kept: head.Kept | None, path: Path) -> None:
+    """Refuse a database whose audit does not contain the head that was kept of it."""
+    if kept is None or audit.contains(kept):
+        return
+    ends = audit.head().number
+    problem = (
+        f"an older database was put back: its audit ends at entry {ends} and had come to {kept.number}"
+        if ends < kept.number
+        else f"this is another database than the one that was here: entry {kept.number} of its audit is not the same"
+    )
+    remedy = "put the newer one back; if it is lost, `penlatch store restore` takes a backup and says so in the audit"
+    raise StoreError(path=path, problem=problem, remedy=remedy)
+
+
+def _count_boot(database: Database, audit: Audit) -> int:
+    """Return the number of this start."""
     with database.transaction() as connection:
-        if not row:
-            connection.execute("INSERT INTO meta VALUES ('key-check', ?)", (vault.seal(_KEY_CHECK, context=context),))
-        (boot,) = connection.execute(
-            "UPDATE meta SET value = value + 1 WHERE name = 'boots' RETURNING value"
-        ).fetchone()
-    return int(boot)
+        boot = meta.count(connection, "boots", path=database.path)
+        audit.append(connection, Kind.STARTED, {"boot": boot})
+    return boot

@@ -13,6 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from penlatch.errors import StoreError
+from penlatch.store.files import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,6 +89,11 @@ class Vault:
             _make_key(beside)
         return cls(_read_private(beside), source=beside)
 
+    def successor(self) -> Vault | None:
+        """Return a vault with the key that was about to take the place of this one, None where there is none."""
+        waiting = next_key(Path(self.source))
+        return Vault(_read_private(waiting), source=waiting) if waiting.exists() else None
+
     def seal(self, plain: bytes, *, context: str) -> bytes:
         """Encrypt `plain` so that it opens only under the same key and the same `context`."""
         nonce = secrets.token_bytes(NONCE_BYTES)
@@ -104,6 +110,11 @@ class Vault:
             with contextlib.suppress(InvalidTag):
                 return self._cipher.decrypt(nonce, ciphertext, context.encode())
         raise StoreError(path=self.source, problem=f"this key does not open {context!r}: another key, or altered data")
+
+
+def next_key(path: Path) -> Path:
+    """Return where the key is written that will take the place of the one at `path`."""
+    return path.with_name(path.name + ".next")
 
 
 def _read_private(path: Path, *, forbidden: int = stat.S_IRWXG | stat.S_IRWXO) -> bytes:
@@ -137,11 +148,7 @@ def _make_key(path: Path) -> None:
                 path.hardlink_to(draft)
         finally:
             draft.unlink()
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync_folder(path.parent)
     except OSError as error:
         raise StoreError(
             path=path,

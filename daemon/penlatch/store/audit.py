@@ -1,0 +1,193 @@
+"""Audit: what was decided and changed, as a chain of which nobody without the key alters, moves or takes a link.
+
+Each entry carries an HMAC over itself and the HMAC before it. What a chain alone cannot show, that its end was cut off,
+is shown by its head, kept elsewhere: in a file (`head`), and wherever the health messages of the terminal are kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from penlatch.clock import utc_now
+from penlatch.errors import StoreError
+from penlatch.store import meta
+from penlatch.store.decision_rows import decisions_between
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping
+
+    from penlatch.messages import Decision
+    from penlatch.store.database import Database
+    from penlatch.store.vault import Vault
+
+KEY_BYTES: Final = 32
+GENESIS: Final = bytes(32)
+"""What stands for the HMAC before the first entry."""
+KEY_CONTEXT: Final = "|audit-key|0|1"
+CHECKED_AT_START: Final = 200
+"""So many entries are checked at every start; all of them by `Audit.check`."""
+
+_DECIDED: Final = (
+    *("seq", "boot", "terminal", "time", "action", "user", "verdict", "done", "reason", "reasons", "probability"),
+    *("threshold", "attempt", "pen", "latency_ms", "transaction"),
+)
+"""Fields of a decision that its entry answers for. Those of later releases are not among them: entries stay true."""
+
+_MENDED = "restore it from a backup; penlatch leaves the file as it is"
+
+
+class Kind(StrEnum):
+    """What an entry tells of."""
+
+    STARTED = "started"
+    DECISION = "decision"
+    ENROLLED = "enrolled"
+    REFERENCES = "references"
+    """References were added or dropped."""
+    TEMPLATE = "template"
+    """Other models made the template anew."""
+    PICTURE = "picture"
+    DELETED = "deleted"
+    CALIBRATED = "calibrated"
+    DROPPED = "dropped"
+    """The outbox had no room: decisions that no broker has acknowledged will not be told."""
+    KEY_ROTATED = "key_rotated"
+    RESTORED = "restored"
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The end of the chain."""
+
+    number: int
+    """Of the last entry, 0 before the first."""
+    mac: str
+    """Its HMAC, in hexadecimal."""
+
+
+class Audit:
+    """The table `audit`. Entries are written within the transaction of what they tell of."""
+
+    def __init__(self, database: Database, key: bytes) -> None:
+        self._database = database
+        self._key = key
+
+    @classmethod
+    def open(cls, database: Database, vault: Vault) -> Audit:
+        """Return the audit of a database, whose key is made where there is none yet, with its last entries checked.
+
+        Raises:
+            StoreError: if the key does not open, or the chain is broken.
+        """
+        if (sealed := meta.sealed(database, "audit-key")) is not None:
+            key = vault.open(sealed, context=KEY_CONTEXT)
+        else:
+            key = secrets.token_bytes(KEY_BYTES)
+            with database.transaction() as connection:
+                sealed = vault.seal(key, context=KEY_CONTEXT)
+                connection.execute("INSERT INTO meta VALUES ('audit-key', ?)", (sealed,))
+        audit = cls(database, key)
+        audit.check(after=max(0, audit.head().number - CHECKED_AT_START))
+        return audit
+
+    def append(self, connection: sqlite3.Connection, kind: Kind, body: Mapping[str, Any]) -> None:
+        """Add an entry, in the transaction that `connection` is in.
+
+        Args:
+            connection: of this database, in a transaction.
+            kind: what it tells of.
+            body: details; nothing that is sealed elsewhere, and no measure of a signature.
+        """
+        last = connection.execute("SELECT number, mac FROM audit ORDER BY number DESC LIMIT 1").fetchone()
+        number, before = (last[0] + 1, last[1]) if last else (1, GENESIS)
+        time, text = utc_now(), msgspec.json.encode(body, order="deterministic").decode()
+        connection.execute(
+            "INSERT INTO audit (number, time, kind, body, mac) VALUES (?, ?, ?, ?, ?)",
+            (number, time, kind.value, text, self._mac(before, number, time, kind.value, text)),
+        )
+
+    def decided(self, connection: sqlite3.Connection, decision: Decision) -> None:
+        """Add the entry of a decision, which answers for every field of it."""
+        self.append(connection, Kind.DECISION, {"seq": decision.seq, "sha256": digest(decision)})
+
+    def head(self) -> Head:
+        """Return the end of the chain.
+
+        Raises:
+            StoreError: if it cannot be read.
+        """
+        rows = self._database.rows("SELECT number, mac FROM audit ORDER BY number DESC LIMIT 1")
+        return Head(rows[0][0], rows[0][1].hex()) if rows else Head(0, GENESIS.hex())
+
+    def contains(self, head: Head) -> bool:
+        """Tell whether the chain once ended so: it may have grown since, and was not exchanged.
+
+        Raises:
+            StoreError: if it cannot be read.
+        """
+        return self._mac_of(head.number).hex() == head.mac
+
+    def check(self, *, after: int = 0, limit: int = -1) -> int:
+        """Check the chain behind entry `after`, at most `limit` entries, and the decisions these answer for.
+
+        Returns:
+            The number of the last entry that was checked; `after` where there is none.
+
+        Raises:
+            StoreError: naming the first entry that is altered, missing, or out of its place.
+        """
+        before = self._mac_of(after)
+        number = after
+        told: dict[int, str] = {}
+        rows = self._database.rows(
+            "SELECT number, time, kind, body, mac FROM audit WHERE number > ? ORDER BY number LIMIT ?", (after, limit)
+        )
+        for row in rows:
+            number += 1
+            mac = self._mac(before, number, row["time"], row["kind"], row["body"])
+            if row["number"] != number or not hmac.compare_digest(mac, row["mac"]):
+                raise self._broken(f"entry {number} of its audit was altered, or one before it taken out")
+            if row["kind"] == Kind.DECISION:  # what it holds is ours: the HMAC says so
+                body = msgspec.json.decode(row["body"])
+                told[body["seq"]] = body["sha256"]
+            before = mac
+        if told:
+            found = {d.seq: digest(d) for d in decisions_between(self._database, min(told), max(told))}
+            for seq, wanted in told.items():
+                if found.get(seq) != wanted:
+                    raise self._broken(f"decision {seq} is not as it was when it was made")
+        return number
+
+    def _mac_of(self, number: int) -> bytes:
+        """Return the HMAC of an entry; nothing equals that of one that is not there."""
+        if number == 0:
+            return GENESIS
+        rows = self._database.rows("SELECT mac FROM audit WHERE number = ?", (number,))
+        return bytes(rows[0][0]) if rows else b""
+
+    def _mac(self, before: bytes, number: int, time: str, kind: str, body: str) -> bytes:
+        # JSON tells where each part ends, so that no two entries look alike.
+        entry = msgspec.json.encode([number, time, kind, body])
+        return hmac.digest(self._key, before + entry, "sha256")
+
+    def _broken(self, problem: str) -> StoreError:
+        return StoreError(path=self._database.path, problem=problem, remedy=_MENDED)
+
+
+def reseal(connection: sqlite3.Connection, old: Vault, new: Vault) -> None:
+    """Seal with another key what is sealed here, in the transaction that `connection` is in."""
+    (sealed,) = connection.execute("SELECT value FROM meta WHERE name = 'audit-key'").fetchone()
+    resealed = new.seal(old.open(sealed, context=KEY_CONTEXT), context=KEY_CONTEXT)
+    connection.execute("UPDATE meta SET value = ? WHERE name = 'audit-key'", (resealed,))
+
+
+def digest(decision: Decision) -> str:
+    """Return the SHA-256 of the facts of a decision, in hexadecimal."""
+    facts = {name: getattr(decision, name) for name in _DECIDED}
+    return hashlib.sha256(msgspec.json.encode(facts, order="deterministic")).hexdigest()

@@ -1,0 +1,40 @@
+"""Decisions out of the table `decisions`, whose columns are the fields of `Decision`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from penlatch.messages import Decision
+from penlatch.store.database import understood
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from penlatch.store.database import Database
+
+
+def decisions_of(rows: Iterable[sqlite3.Row], *, path: Path) -> list[Decision]:
+    """Turn rows into decisions. SQLite keeps `done` as 0 or 1 and `reasons` as JSON.
+
+    Raises:
+        StoreError: naming the database at `path`, if one is none.
+    """
+    with understood(path):
+        return [
+            msgspec.convert(dict(row) | {"reasons": msgspec.json.decode(row["reasons"])}, Decision, strict=False)
+            for row in rows
+        ]
+
+
+def decisions_between(database: Database, first: int, last: int) -> list[Decision]:
+    """Return the decisions with these numbers and all between them, in order.
+
+    Raises:
+        StoreError: if they cannot be read.
+    """
+    rows = database.rows("SELECT * FROM decisions WHERE seq BETWEEN ? AND ? ORDER BY seq", (first, last))
+    return decisions_of(rows, path=database.path)

@@ -1,0 +1,112 @@
+"""Keys: that a database and a key belong together, and how a database gets another key."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from penlatch.errors import StoreError
+from penlatch.store import audit, calibrations, meta, people, pictures, signatures
+from penlatch.store.audit import Audit, Kind
+from penlatch.store.database import explained
+from penlatch.store.files import sync_folder
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from penlatch.store.database import Database
+    from penlatch.store.vault import Vault
+
+CHECK: Final = b"penlatch"
+"""What is sealed into a new database, so that a wrong key is found at the start and not at the first signature."""
+CHECK_CONTEXT: Final = "|key-check|0|1"
+SIGNING_KEY_BYTES: Final = 32
+"""An Ed25519 private key (RFC 8032)."""
+SIGNING_CONTEXT: Final = "|signing-key|0|1"
+
+
+def check_key(database: Database, vault: Vault) -> None:
+    """Make sure that `vault` has the key of this database; a new database takes it for its own.
+
+    Raises:
+        StoreError: if it has another.
+    """
+    if (kept := meta.sealed(database, "key-check")) is not None:
+        try:
+            vault.open(kept, context=CHECK_CONTEXT)
+        except StoreError as error:
+            raise StoreError(
+                path=database.path,
+                problem=f"it was sealed with another key than the one in {vault.source}",
+                remedy="put the right key back; without it, move the database and its -head file away and enrol anew",
+            ) from error
+        return
+    with database.transaction() as connection:
+        sealed = vault.seal(CHECK, context=CHECK_CONTEXT)
+        connection.execute("INSERT INTO meta VALUES ('key-check', ?)", (sealed,))
+
+
+def current(database: Database, vault: Vault) -> Vault:
+    """Return the vault that opens a database: `vault`, or, where changing its key was interrupted, its successor.
+
+    The successor's key is then put in its place, which is what the interruption left undone.
+
+    Raises:
+        StoreError: if none of them has the key.
+    """
+    try:
+        check_key(database, vault)
+    except StoreError:
+        successor = vault.successor()
+        if successor is None:
+            raise
+        check_key(database, successor)
+        source = Path(vault.source)
+        with explained(source):
+            Path(successor.source).replace(source)
+            sync_folder(source.parent)
+        successor.source = source
+        return successor
+    return vault
+
+
+def signing_key(database: Database, vault: Vault) -> bytes:
+    """Return the key with which this terminal signs, made where there is none yet.
+
+    Raises:
+        StoreError: if it does not open.
+    """
+    if (kept := meta.sealed(database, "signing-key")) is not None:
+        return vault.open(kept, context=SIGNING_CONTEXT)
+    key = secrets.token_bytes(SIGNING_KEY_BYTES)
+    with database.transaction() as connection:
+        sealed = vault.seal(key, context=SIGNING_CONTEXT)
+        connection.execute("INSERT INTO meta VALUES ('signing-key', ?)", (sealed,))
+    return key
+
+
+def rotate(database: Database, old: Vault, new: Vault) -> None:
+    """Seal everything in a database with another key, in one transaction: afterwards the old one opens nothing.
+
+    Raises:
+        StoreError: if the old key does not open something. All is then as before.
+    """
+    check_key(database, old)
+    kept = Audit.open(database, old)
+    with database.transaction() as connection:
+        for module in (people, pictures, calibrations, signatures, audit):
+            module.reseal(connection, old, new)
+        _reseal_meta(connection, old, new)
+        kept.append(connection, Kind.KEY_ROTATED, {})
+    # Pages that the old seals were on, and the log.
+    database.vacuum()
+
+
+def _reseal_meta(connection: sqlite3.Connection, old: Vault, new: Vault) -> None:
+    """Seal what is ours with another key; the key that signs stays, since doors know it."""
+    for (sealed,) in connection.execute("SELECT value FROM meta WHERE name = 'signing-key'").fetchall():
+        resealed = new.seal(old.open(sealed, context=SIGNING_CONTEXT), context=SIGNING_CONTEXT)
+        connection.execute("UPDATE meta SET value = ? WHERE name = 'signing-key'", (resealed,))
+    sealed = new.seal(CHECK, context=CHECK_CONTEXT)
+    connection.execute("UPDATE meta SET value = ? WHERE name = 'key-check'", (sealed,))

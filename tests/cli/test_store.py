@@ -1,0 +1,92 @@
+"""`penlatch store`: what an operator types to keep, to bring back, to check and to seal anew."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner, Result
+
+from penlatch.cli import main
+from penlatch.store.store import Store as OpenStore
+from penlatch.store.vault import Vault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    path = tmp_path / "penlatch.db"
+    OpenStore.open(path, Vault.load(database=path, environment={})).close()
+    return path
+
+
+@pytest.fixture
+def config(tmp_path: Path, database: Path) -> Path:
+    path = tmp_path / "penlatch.toml"
+    path.write_text(f"[store]\npath = '{database}'\n[backup]\nkeep = 2\n")
+    return path
+
+
+def store(config: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["store", *arguments, "--config", str(config)])
+
+
+def test_a_backup_is_named_and_can_be_restored(config: Path, database: Path) -> None:
+    made = store(config, "backup")
+    assert made.exit_code == 0, made.output
+    file = made.stdout.strip()
+    assert file.startswith(str(database.parent / "backups" / "penlatch-"))
+    back = store(config, "restore", file)
+    assert back.exit_code == 0, back.output
+    assert "restored to decision 0; the next one is 1" in back.output
+    assert "delete it when it is of no more use" in back.output
+    OpenStore.open(database, Vault.load(database=database, environment={})).close()
+
+
+def test_the_audit_is_checked_under_a_running_daemon(config: Path, database: Path) -> None:
+    running = OpenStore.open(database, Vault.load(database=database, environment={}))
+    told = store(config, "audit")
+    running.close()
+    assert told.exit_code == 0, told.output
+    assert told.stdout.startswith("2 entries, none altered or missing")
+
+
+def test_a_broken_audit_is_status_1_and_says_where(config: Path, database: Path) -> None:
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE audit SET time = '' WHERE number = 1")
+    connection.close()
+    told = store(config, "audit")
+    assert told.exit_code != 0
+    assert "entry 1 " in told.output
+
+
+def test_a_new_key_opens_what_the_old_one_sealed(config: Path, database: Path) -> None:
+    key = database.with_name("store.key")
+    old = key.read_bytes()
+    told = store(config, "rotate-key")
+    assert told.exit_code == 0, told.output
+    assert key.read_bytes() != old
+    assert key.stat().st_mode & 0o777 == 0o600
+    OpenStore.open(database, Vault.load(database=database, environment={})).close()
+
+
+def test_a_new_key_may_go_to_a_file_that_is_not_there_yet(config: Path, database: Path, tmp_path: Path) -> None:
+    place = tmp_path / "new.key"
+    assert store(config, "rotate-key", "--to", str(place)).exit_code == 0
+    OpenStore.open(database, Vault.load(database=database, key_file=place)).close()
+    again = store(config, "rotate-key", "--to", str(place))
+    assert again.exit_code != 0
+    assert "it is there already" in again.output
+
+
+@pytest.mark.parametrize("arguments", [("rotate-key",), ("restore", "FILE")])
+def test_under_a_running_daemon_nothing_is_exchanged(config: Path, database: Path, arguments: tuple[str, ...]) -> None:
+    file = store(config, "backup").stdout.strip()
+    running = OpenStore.open(database, Vault.load(database=database, environment={}))
+    told = store(config, *(file if argument == "FILE" else argument for argument in arguments))
+    running.close()
+    assert told.exit_code != 0
+    assert "another penlatch is using it" in told.output

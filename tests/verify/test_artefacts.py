@@ -78,6 +78,8 @@ def test_a_damaged_manifest_is_refused(models: Path) -> None:
         (lambda m: m["sha256"].update({"../secret": "0"}), "not a file of its folder"),
         (lambda m: m["sha256"].update({"/etc/passwd": "0"}), "not a file of its folder"),
         (lambda m: m["sha256"].update({"..": "0"}), r"not a file of its folder|directory"),
+        (lambda m: m["sha256"].update({"": "0"}), "not a file of its folder"),
+        (lambda m: m["sha256"].update({"a\0b": "0"}), "not a file of its folder"),
         (lambda m: m["sequence"].update(channels=["x", "smell"]), "unknown inputs: smell"),
         (lambda m: m["features"].update(features=["log_weight"]), "unknown inputs: log_weight"),
         (lambda m: m["sequence"].update(length=128), "could be the float32 sequence"),

@@ -315,6 +315,7 @@ def test_whatever_the_evidence_the_probability_is_a_number(
         (("skill", "boosted", "roots"), [10**6], "lead nowhere"),
         (("skill", "boosted", "depth"), 65, "not there"),
         (("skill", "boosted", "left"), [0.5], "damaged"),
+        (("skill", "boosted", "left"), [2**63], "damaged"),
         (("skill", "boosted", "value"), [[1.0]], "damaged"),
         (("skill", "boosted", "value"), ["1"], "damaged"),
         (("skill", "boosted", "threshold"), 1.0, "damaged"),

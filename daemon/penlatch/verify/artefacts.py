@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from penlatch.decoding import UNREADABLE
 from penlatch.errors import ModelError
 
 if TYPE_CHECKING:
@@ -85,12 +86,12 @@ class Artefacts:
         raw = _read(path)
         try:
             manifest = msgspec.json.decode(raw, type=Manifest)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise ModelError(path=path, problem=f"it is damaged ({error})") from error
         if manifest.format != FORMAT:
             raise ModelError(path=path, problem=f"it has format {manifest.format}, this is {FORMAT}")
         for name in manifest.sha256:
-            if Path(name).name != name or name == "..":
+            if Path(name).name != name or name in ("", "..") or "\0" in name:
                 raise ModelError(path=path, problem=f"it names {name!r}, which is not a file of its folder")
         missing = {NETWORK, CALIBRATION} - manifest.sha256.keys()
         if missing:

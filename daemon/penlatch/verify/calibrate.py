@@ -24,6 +24,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from penlatch.decoding import UNREADABLE
 from penlatch.errors import ModelError
 from penlatch.signal.features import FEATURES
 
@@ -205,7 +206,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         try:
             calibration = msgspec.json.decode(content, type=cls, dec_hook=column)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise ModelError(path=path, problem=f"it is damaged ({error})") from error
         if calibration.format != FORMAT:
             raise ModelError(path=path, problem=f"it has format {calibration.format}, this is {FORMAT}")
@@ -245,7 +246,10 @@ def column(kind: Any, values: Any) -> Places | Numbers:
     _, holds = get_args(kind)
     (scalar,) = get_args(holds)
     wanted = list[int] if issubclass(scalar, np.integer) else list[float]
-    return np.array(msgspec.convert(values, wanted), dtype=scalar)
+    try:
+        return np.array(msgspec.convert(values, wanted), dtype=scalar)
+    except OverflowError as error:
+        raise ValueError("a number has more bits than its column") from error
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import numpy as np
 
+from penlatch.decoding import UNREADABLE
 from penlatch.errors import ModelError
 from penlatch.signal.raster import HEIGHT, WIDTH, draw, normalise
 from penlatch.verify.runtime import Model
@@ -190,7 +191,7 @@ def read_head(content: bytes, *, path: Path) -> Head:
     """
     try:
         head = msgspec.json.decode(content, type=Head)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise ModelError(path=path, problem=f"it is damaged ({error})") from error
     if head.format != FORMAT:
         raise ModelError(path=path, problem=f"it has format {head.format}, this is {FORMAT}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 import numpy as np
 
+from penlatch.decoding import UNREADABLE
 from penlatch.errors import StoreError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Template:
                 between={scorer: _unpack(distances) for scorer, distances in packed.between.items()},
                 tilt=None if packed.tilt is None else _unpack(packed.tilt),
             )
-        except (msgspec.MsgspecError, ValueError) as error:
+        except (*UNREADABLE, ValueError) as error:
             raise StoreError(path="template", problem=f"it is damaged ({error})") from error
         if packed.format != FORMAT:
             raise StoreError(path="template", problem=f"it has format {packed.format}, this is {FORMAT}")

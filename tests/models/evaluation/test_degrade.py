@@ -101,8 +101,9 @@ def test_any_trace_stays_a_trace(trace: Trace) -> None:
     short = dataclasses.replace(trace, t=trace.t / 50)
     for name in DEGRADATIONS:
         found = spoilt(short, name)
-        assert found.down.any() == short.down.any()
+        # The only frame in contact may be one of those that are lost.
+        assert short.down.any() or not found.down.any()
         try:
             clean(found)
         except TraceError:
-            assert not short.down.any()
+            assert not found.down.any()

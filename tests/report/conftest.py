@@ -36,11 +36,17 @@ def password_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def launch(password_file: Path) -> AsyncIterator[Launch]:
-    """Return a function that makes a publisher named `door`; `Mqtt` keys go in by name."""
+    """Return a function that makes a publisher, named `door` unless told; `Mqtt` keys go in by name."""
     async with contextlib.AsyncExitStack() as stack:
 
         def make(
-            port: int, *, outbox: MemoryOutbox | None = None, handle: Any = answer_ok, changed: Any = None, **keys: Any
+            port: int,
+            *,
+            terminal: str = "door",
+            outbox: MemoryOutbox | None = None,
+            handle: Any = answer_ok,
+            changed: Any = None,
+            **keys: Any,
         ) -> Publisher:
             usual: dict[str, Any] = {
                 "host": "127.0.0.1",
@@ -50,7 +56,7 @@ async def launch(password_file: Path) -> AsyncIterator[Launch]:
             }
             publisher = Publisher(
                 Mqtt(**(usual | keys)),
-                terminal="door",
+                terminal=terminal,
                 boot=BOOT,
                 outbox=outbox or MemoryOutbox(),
                 handle=handle,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from penlatch.messages import Decision
     from penlatch.report.connection import Connection
     from penlatch.report.delivery import Delivery
+    from penlatch.report.signing import Signer
 
 
 class Outbox(Protocol):
@@ -46,6 +47,7 @@ class Drain:
         boot: int,
         historical_after_s: float,
         problem: Callable[[str, str], None],
+        signer: Signer | None = None,
     ) -> None:
         """`problem(subject, text)` is told what keeps decisions here, and with an empty text that it is over."""
         self._outbox = outbox
@@ -53,10 +55,17 @@ class Drain:
         self._boot = boot
         self._historical_after_s = historical_after_s
         self._problem = problem
+        self._signer = signer
         self._awake = asyncio.Event()
         self._backoff = Backoff()
         self.emptied = asyncio.Event()
         """Set while the broker has everything."""
+
+    def start_over(self, boot: int, signer: Signer | None) -> None:
+        """Take decisions of the start `boot` for those of now."""
+        self._boot = boot
+        self._signer = signer
+        self.wake()
 
     def wake(self) -> None:
         """Look into the outbox again: there is a new row."""
@@ -97,7 +106,10 @@ class Drain:
 
     def _send(self, connection: Connection, decision: Decision) -> asyncio.Future[Delivery]:
         historical = is_historical(decision, boot=self._boot, now=datetime.now(UTC), after_s=self._historical_after_s)
-        payload = msgspec.json.encode(msgspec.structs.replace(decision, historical=historical))
+        told = msgspec.structs.replace(decision, historical=historical)
+        payload = msgspec.json.encode(told)
+        if self._signer:
+            payload = msgspec.json.encode(msgspec.structs.replace(told, jws=self._signer.sign(payload)))
         delivery = connection.publish(self._topic, payload)
         delivery.add_done_callback(self._wake_on)
         return delivery

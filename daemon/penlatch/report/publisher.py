@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from penlatch.messages import Part, State
+from penlatch.report import home_assistant
+from penlatch.report.admission import Admission
 from penlatch.report.backoff import Backoff
 from penlatch.report.connection import Connection
 from penlatch.report.delivery import End, Ending, Outcome, Will
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from penlatch.config import Mqtt
     from penlatch.messages import Health, Info
     from penlatch.report.delivery import Delivery, Incoming
+    from penlatch.report.signing import Signer
 
 __all__ = ["Outbox", "Publisher"]
 
@@ -59,6 +62,7 @@ class Publisher:
         outbox: Outbox,
         handle: Handle,
         changed: Callable[[], None] | None = None,
+        signer: Signer | None = None,
     ) -> None:
         """Prepare; nothing is connected before `start`.
 
@@ -68,6 +72,7 @@ class Publisher:
             boot: how many times the daemon was started; a decision of an earlier start is always historical.
             outbox: the decisions that wait.
             handle: does what a request asks for.
+            signer: signs every decision; None for unsigned ones.
             changed: called when `connected` or `last_error` changed, so that health can be told anew.
         """
         self._config = config
@@ -92,9 +97,20 @@ class Publisher:
             boot=boot,
             historical_after_s=config.historical_after_s,
             problem=self._problem,
+            signer=signer,
+        )
+        self._prefix = config.home_assistant
+        self._description = (
+            RetainedTopic(home_assistant.config_topic(self._prefix, terminal), problem=self._problem)
+            if self._prefix
+            else None
         )
         self._requests = Requests(
-            topics=self._topics, allowed=config.requests, handle=handle, publish=self._publish_response
+            topics=self._topics,
+            allowed=config.requests,
+            handle=handle,
+            publish=self._publish_response,
+            admission=Admission(max_age_s=config.request_max_age_s),
         )
 
     @property
@@ -137,6 +153,14 @@ class Publisher:
     def wake(self) -> None:
         """Look into the outbox: there is a new row."""
         self._drain.wake()
+
+    def start_over(self, boot: int, signer: Signer | None) -> None:
+        """Be the start number `boot` from now on: the database that counts starts could not be used before."""
+        self._boot = boot
+        self._drain.start_over(boot, signer)
+        if self._connection is not None:
+            # The will that the broker holds belongs to the start before.
+            self._connection.abort(Ending(End.LOST, "the database can be used again"))
 
     def publish_info(self, info: Info) -> None:
         """Make `info` what the terminal says it is, now and at every connection."""
@@ -195,6 +219,7 @@ class Publisher:
         self._changed()
         self._info.attach(connection)
         self._health.attach(connection)
+        self._describe(connection)
         draining = asyncio.create_task(self._drain.run(connection), name="mqtt-outbox")
         draining.add_done_callback(lambda task: self._drained(task, connection))
         try:
@@ -204,6 +229,8 @@ class Publisher:
         finally:
             self._info.detach()
             self._health.detach()
+            if self._description:
+                self._description.detach()
             await asyncio.wait({draining}, timeout=FAREWELL_TIMEOUT_S)
             draining.cancel()
 
@@ -254,8 +281,21 @@ class Publisher:
                 return False
 
     def _receive(self, message: Incoming) -> None:
-        if not self._stopping.is_set():
-            self._requests.receive(message)
+        if self._stopping.is_set():
+            return
+        if self._description and message.topic == f"{self._prefix}/{home_assistant.STATUS}":
+            if message.payload == home_assistant.ONLINE:
+                self._description.publish(home_assistant.description(self._topics))
+            return
+        self._requests.receive(message)
+
+    def _describe(self, connection: Connection) -> None:
+        """Make the terminal known to Home Assistant, and again whenever that says that it is there."""
+        if self._description:
+            self._description.publish(home_assistant.description(self._topics))
+            self._description.attach(connection)
+            watch = connection.subscribe(f"{self._prefix}/{home_assistant.STATUS}")
+            watch.add_done_callback(self._watch("subscription to Home Assistant"))
 
     def _publish_response(self, topic: str, payload: bytes, correlation: bytes | None) -> None:
         if self._connection is None or not self._connection.accepted:

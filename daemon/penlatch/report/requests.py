@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, cast, get_args
 
 import msgspec
 
+from penlatch.decoding import UNREADABLE
 from penlatch.errors import RequestError
 from penlatch.messages import Request, RequestErrorCode, Response, Verb
 
 if TYPE_CHECKING:
+    from penlatch.report.admission import Admission
     from penlatch.report.delivery import Incoming
     from penlatch.report.topics import Topics
 
@@ -44,11 +46,15 @@ class _Transaction(msgspec.Struct):
 class Requests:
     """The way in. Requests run side by side, so that one may cancel another."""
 
-    def __init__(self, *, topics: Topics, allowed: Collection[str], handle: Handle, publish: Publish) -> None:
+    def __init__(
+        self, *, topics: Topics, allowed: Collection[str], handle: Handle, publish: Publish, admission: Admission
+    ) -> None:
         self._topics = topics
         self._allowed = frozenset(allowed)
         self._handle = handle
         self._publish = publish
+        self._admission = admission
+        self._flooded = False
         self._running: set[asyncio.Task[None]] = set()
 
     def receive(self, message: Incoming) -> None:
@@ -61,6 +67,12 @@ class Requests:
             # Nobody knows how old it is; and it would come again at every connection.
             log.warning("dropped a retained request `%s`: publish requests without the retain flag", verb)
             return
+        if not self._admission.has_room():
+            if not self._flooded:
+                log.warning("more requests than anybody answers: those beyond are dropped")
+            self._flooded = True
+            return
+        self._flooded = False
         try:
             request = self._check(verb, message.payload)
         except RequestError as error:
@@ -89,9 +101,11 @@ class Requests:
         if len(self._running) >= CONCURRENT:
             raise RequestError(code="busy", problem=f"{CONCURRENT} requests are under way")
         try:
-            return msgspec.json.decode(payload or b"{}", type=Request)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:  # a ValidationError is a DecodeError
+            request = msgspec.json.decode(payload or b"{}", type=Request)
+        except UNREADABLE as error:
             raise RequestError(code="bad_request", problem=f"the payload is no request: {error}") from error
+        self._admission.admit(verb, request)
+        return request
 
     async def _run(self, verb: Verb, request: Request, message: Incoming) -> None:
         refusal: RequestError | None = RequestError(code="unavailable", problem=f"`{verb}` ended without an answer")
@@ -141,6 +155,6 @@ def _transaction_of(payload: bytes) -> str | None:
     """Return the transaction of a request that may be wrong in every other way."""
     try:
         transaction = msgspec.json.decode(payload[: 4 * LARGEST_REQUEST], type=_Transaction).transaction
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return None
     return transaction[:128] if transaction is not None else None

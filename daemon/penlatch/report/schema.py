@@ -1,0 +1,53 @@
+"""JSON Schema of everything that a terminal says and hears over MQTT, made from the messages themselves.
+
+`python -m penlatch.report.schema` writes it; docs/mqtt.schema.json is what it wrote for this release.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Final
+
+import msgspec
+
+from penlatch import __version__
+from penlatch.messages import Decision, Health, Info, Request, Response, State
+from penlatch.report.topics import Topics
+
+QOS: Final = 1
+"""Of everything."""
+
+_TOPICS: Final = Topics("{terminal}")
+MESSAGES: Final[dict[str, tuple[type[msgspec.Struct], bool, str]]] = {
+    _TOPICS.state: (State, True, "terminal"),
+    _TOPICS.info: (Info, True, "terminal"),
+    _TOPICS.health: (Health, True, "terminal"),
+    _TOPICS.decision: (Decision, False, "terminal"),
+    f"{_TOPICS.base}/request/{{verb}}": (Request, False, "anybody who may"),
+    _TOPICS.response("{verb}"): (Response, False, "terminal"),
+}
+"""Topic to message, whether it is retained, and who publishes it."""
+
+
+def schema() -> dict[str, Any]:
+    """Return the schema of every topic, and the definitions they share (JSON Schema 2020-12)."""
+    kinds = [kind for kind, _, _ in MESSAGES.values()]
+    schemas, definitions = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"penlatch {__version__} over MQTT",
+        "topics": {
+            topic: {"retained": retained, "qos": QOS, "publisher": publisher, "payload": payload}
+            for (topic, (_, retained, publisher)), payload in zip(MESSAGES.items(), schemas, strict=True)
+        },
+        "$defs": definitions,
+    }
+
+
+def text() -> str:
+    """Return it as it is kept in docs/."""
+    return msgspec.json.format(msgspec.json.encode(schema(), order="sorted"), indent=2).decode() + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(text())

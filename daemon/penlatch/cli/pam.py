@@ -1,0 +1,62 @@
+"""`penlatch pam`: a signature instead of a password, for pam_exec(8). Only a match is success."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from penlatch.cli.exits import Exit
+from penlatch.cli.options import connects, json_option
+from penlatch.cli.sign import follow
+from penlatch.errors import PenlatchError, RequestError
+from penlatch.messages import Decision, Verdict
+
+if TYPE_CHECKING:
+    from penlatch.control.client import Client
+
+LIMIT_S = 60.0
+"""How long an authentication may take [s], whatever the daemon does."""
+
+
+@click.command()
+@click.option("--user", metavar="NAME", help="Whose signature it must be.  [default: the user that PAM names]")
+@click.option(
+    "--timeout", "limit_s", type=click.FloatRange(1, 600), default=LIMIT_S, show_default=True, help="Limit [s]."
+)
+@json_option
+@connects
+def pam(client: Client, user: str | None, limit_s: float, *, as_json: bool) -> None:
+    """Authenticate a user by their signature; called by pam_exec, which gives PAM_TYPE and PAM_USER.
+
+    Whoever runs it must be allowed to use the daemon's socket. Exit status: 0 a match; anything else is none: 1 no
+    match, 2 wrong usage, 3 time-out, cancelled, the daemon not there or gone, or any other error.
+
+    \b
+    Example, in a file of /etc/pam.d:
+      auth required pam_exec.so quiet stdout /usr/local/bin/penlatch pam
+    """
+    kind, name = os.environ.get("PAM_TYPE"), user or os.environ.get("PAM_USER")
+    if kind != "auth":
+        raise click.UsageError(f"this authenticates and does nothing else: PAM_TYPE is {kind or 'not given'}, not auth")
+    if not name:
+        raise click.UsageError("PAM_USER is not given")
+
+    def give_up(*_: object) -> NoReturn:
+        raise RequestError(code="unavailable", problem=f"there was no result within {limit_s:g} s")
+
+    signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, limit_s)
+    try:
+        last = follow(client.verify(name), as_json=as_json)
+    except PenlatchError as error:
+        # For the person at the prompt: what pam_exec shows is standard output.
+        click.echo(f"penlatch: {error}")
+        click.get_current_context().exit(Exit.FAILED)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    matched = isinstance(last, Decision) and last.verdict is Verdict.MATCH and last.done and last.user == name
+    refused = isinstance(last, Decision) and last.verdict is Verdict.NO_MATCH
+    click.get_current_context().exit(Exit.OK if matched else Exit.NO if refused else Exit.FAILED)

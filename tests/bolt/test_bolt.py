@@ -1,0 +1,319 @@
+"""The bolt opens for a fresh match and for nothing else, for a moment, and whatever fails leaves it shut."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from penlatch.bolt import command as command_module
+from penlatch.bolt.bolt import FRESH_S, Bolt
+from penlatch.config import Bolt as Rule
+from penlatch.errors import BoltError
+from penlatch.messages import Decision, Verdict
+from support.examples import decision
+from support.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
+
+
+class Recorder:
+    """An actuator that notes what is done to it."""
+
+    def __init__(self, *, broken: bool = False, fails: bool = False) -> None:
+        self.broken, self.fails = broken, fails
+        self.opened: list[int] = []
+        self.release = asyncio.Event()
+        self.closed = self.held = False
+
+    def hold(self) -> bool:
+        if self.broken:
+            raise BoltError(bolt="test", problem="there is none")
+        taken, self.held = not self.held, True
+        return taken
+
+    async def pulse(self, decision: Decision) -> None:
+        self.opened.append(decision.seq)
+        await self.release.wait()
+        if self.fails:
+            raise BoltError(bolt="test", problem="it is stuck")
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def bolt_of(recorder: Recorder, now: Callable[[], datetime] = lambda: NOW) -> Bolt:
+    bolt = Bolt(Rule(command=("/bin/true",)), actuator=recorder, now=now)
+    bolt.look()
+    return bolt
+
+
+def match(seq: int = 1, **changed: Any) -> Decision:
+    made: Decision = decision(seq, **({"verdict": Verdict.MATCH, "user": "ada", "time": NOW.isoformat()} | changed))
+    return made
+
+
+async def test_a_fresh_match_opens_it() -> None:
+    recorder = Recorder()
+    bolt = bolt_of(recorder)
+    bolt.decided(match())
+    await eventually(lambda: recorder.opened == [1])
+    recorder.release.set()
+    await bolt.stop()
+    assert recorder.closed
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"verdict": Verdict.NO_MATCH},
+        {"verdict": Verdict.RETRY, "done": False},
+        {"verdict": Verdict.ERROR},
+        {"done": False},
+        {"historical": True},
+        {"user": None},
+        {"time": (NOW - timedelta(seconds=FRESH_S + 0.1)).isoformat()},
+        {"time": (NOW + timedelta(seconds=FRESH_S + 0.1)).isoformat()},
+    ],
+)
+async def test_nothing_else_does(changed: dict[str, Any]) -> None:
+    recorder = Recorder()
+    bolt = bolt_of(recorder)
+    bolt.decided(match(**changed))
+    await asyncio.sleep(0)
+    await bolt.stop()
+    assert recorder.opened == []
+
+
+async def test_it_never_opens_twice_at_once() -> None:
+    recorder = Recorder()
+    bolt = bolt_of(recorder)
+    for seq in (1, 2, 3):
+        bolt.decided(match(seq))
+    await eventually(lambda: recorder.opened)
+    recorder.release.set()
+    await eventually(lambda: bolt._moving and bolt._moving.done())
+    bolt.decided(match(4))
+    await eventually(lambda: recorder.opened == [1, 4])
+    await bolt.stop()
+
+
+async def test_one_that_cannot_be_had_is_told_and_never_opens() -> None:
+    recorder = Recorder(broken=True)
+    bolt = bolt_of(recorder)
+    assert (bolt.health.ok, bolt.health.detail) == (False, "bolt test: there is none")
+    bolt.decided(match())
+    await asyncio.sleep(0)
+    assert recorder.opened == []
+    await bolt.stop()
+
+
+async def test_one_that_comes_late_or_comes_back_is_had_when_somebody_looks_or_signs() -> None:
+    recorder = Recorder(broken=True)
+    recorder.release.set()
+    bolt = bolt_of(recorder)
+    recorder.broken = False
+    bolt.look()
+    assert bolt.health.ok
+    recorder.held = False
+    bolt.decided(match())
+    await eventually(lambda: recorder.opened == [1])
+    await bolt.stop()
+    recorder.held = False
+    bolt.look()
+    assert not recorder.held, "after a stop it is left alone"
+
+
+async def test_one_that_fails_is_told_until_it_works_again() -> None:
+    recorder = Recorder(fails=True)
+    recorder.release.set()
+    bolt = bolt_of(recorder)
+    bolt.decided(match())
+    await eventually(lambda: not bolt.health.ok)
+    assert "it is stuck" in bolt.health.detail
+    recorder.fails = False
+    bolt.decided(match(2))
+    await eventually(lambda: bolt.health.ok)
+    await bolt.stop()
+
+
+async def test_after_a_stop_nothing_opens() -> None:
+    recorder = Recorder()
+    bolt = bolt_of(recorder)
+    await bolt.stop()
+    bolt.decided(match())
+    await asyncio.sleep(0)
+    assert recorder.opened == []
+
+
+class TestCommand:
+    """A program that opens."""
+
+    @staticmethod
+    def program(folder: Path, text: str) -> Path:
+        path = folder / "open"
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o700)
+        return path
+
+    async def opened(self, path: Path, *arguments: str, pulse_s: float = 3.0) -> Bolt:
+        bolt = Bolt(Rule(command=(str(path), *arguments), pulse_s=pulse_s), now=lambda: NOW)
+        bolt.look()
+        bolt.decided(match(7))
+        assert bolt._moving
+        await bolt._moving
+        return bolt
+
+    async def test_it_learns_for_whom_and_nothing_of_the_daemon(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SECRET", "key")
+        path = self.program(tmp_path, f'echo "$PENLATCH_USER $PENLATCH_SEQ $1 $SECRET." > {tmp_path}/told')
+        bolt = await self.opened(path, "a;b")
+        assert (tmp_path / "told").read_text() == "ada 7 a;b .\n"
+        assert bolt.health.ok
+
+    async def test_its_failure_is_told(self, tmp_path: Path) -> None:
+        bolt = await self.opened(self.program(tmp_path, "exit 3"))
+        assert "status 3" in bolt.health.detail
+
+    async def test_one_that_does_not_end_is_ended_with_all_it_began(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(command_module, "GRACE_S", 0.1)
+        path = self.program(tmp_path, f"sleep 60 & echo $! > {tmp_path}/child; wait")
+        bolt = await self.opened(path, pulse_s=0.5)
+        assert "was ended" in bolt.health.detail
+        child = int((tmp_path / "child").read_text())
+        await eventually(lambda: not alive(child))
+
+    async def test_one_that_is_not_there_is_told_at_the_start(self, tmp_path: Path) -> None:
+        bolt = Bolt(Rule(command=(str(tmp_path / "none"),)))
+        bolt.look()
+        assert "no such program" in bolt.health.detail
+
+
+def alive(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+class TestLine:
+    """A GPIO line; libgpiod is played here, and real in `tests/kernel/test_gpio_bolt.py`."""
+
+    @pytest.fixture
+    def chip(self, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+        """What was done to the chip."""
+        found = SimpleNamespace(values=[], released=False, settings=None, refuses=False, gone=False)
+
+        class Request:
+            def set_value(self, offset: int, value: str) -> None:
+                if found.refuses:
+                    raise OSError("the chip is gone")
+                found.values.append((offset, value))
+
+            def get_value(self, offset: int) -> str:
+                del offset
+                if found.refuses:
+                    raise OSError("the chip is gone")
+                return "off"
+
+            def release(self) -> None:
+                found.released = True
+
+        def request_lines(chip: str, *, consumer: str, config: dict[int, Any]) -> Request:
+            if found.gone or chip != "/dev/gpiochip0":
+                raise FileNotFoundError(2, "No such file", chip)
+            found.settings = (consumer, config)
+            return Request()
+
+        gpiod, line = ModuleType("gpiod"), ModuleType("gpiod.line")
+        line.Direction = SimpleNamespace(OUTPUT="out")  # type: ignore[attr-defined] # played
+        line.Value = SimpleNamespace(ACTIVE="on", INACTIVE="off")  # type: ignore[attr-defined] # likewise
+        gpiod.LineSettings = lambda **settings: settings  # type: ignore[attr-defined] # likewise
+        gpiod.request_lines = request_lines  # type: ignore[attr-defined] # likewise
+        monkeypatch.setitem(sys.modules, "gpiod", gpiod)
+        monkeypatch.setitem(sys.modules, "gpiod.line", line)
+        return found
+
+    async def test_it_is_active_for_its_pulse_and_inactive_before_and_after(self, chip: SimpleNamespace) -> None:
+        bolt = Bolt(Rule(gpio_line=17, pulse_s=0.01, active_low=True), now=lambda: NOW)
+        bolt.look()
+        settings = {"direction": "out", "output_value": "off", "active_low": True}
+        assert chip.settings == ("penlatch", {17: settings})
+        bolt.decided(match())
+        assert bolt._moving
+        await bolt._moving
+        assert chip.values == [(17, "on"), (17, "off")]
+        await bolt.stop()
+        assert chip.released
+
+    async def test_a_stop_in_mid_pulse_shuts_it(self, chip: SimpleNamespace) -> None:
+        bolt = Bolt(Rule(gpio_line=17, pulse_s=60), now=lambda: NOW)
+        bolt.look()
+        bolt.decided(match())
+        await eventually(lambda: chip.values == [(17, "on")])
+        await bolt.stop()
+        assert chip.values[-1] == (17, "off")
+        assert chip.released
+
+    async def test_a_chip_that_is_not_there_is_told(self, chip: SimpleNamespace) -> None:
+        del chip
+        bolt = Bolt(Rule(gpio_chip=Path("/dev/gpiochip9"), gpio_line=1))
+        bolt.look()
+        assert "gpiochip9" in bolt.health.detail
+        await bolt.stop()
+
+    async def test_a_line_that_does_not_obey_is_told(self, chip: SimpleNamespace) -> None:
+        bolt = Bolt(Rule(gpio_line=17, pulse_s=0.01), now=lambda: NOW)
+        bolt.look()
+        bolt.decided(match())
+        chip.refuses = True
+        await eventually(lambda: not bolt.health.ok)
+        assert "may be open" in bolt.health.detail
+        assert chip.released
+        chip.refuses = False
+        bolt.look()
+        assert (bolt.health.ok, bolt.health.detail) == (True, "shut"), "taken again, it is inactive"
+        await bolt.stop()
+
+    async def test_one_that_goes_in_mid_pulse_is_told_to_be_open_perhaps_until_it_is_back(
+        self, chip: SimpleNamespace
+    ) -> None:
+        bolt = Bolt(Rule(gpio_line=17, pulse_s=0.05), now=lambda: NOW)
+        bolt.look()
+        bolt.decided(match())
+        await eventually(lambda: chip.values == [(17, "on")])
+        chip.refuses = chip.gone = True
+        bolt.look()
+        assert (bolt.health.ok, "may be open" in bolt.health.detail) == (False, True)
+        assert bolt._moving
+        await bolt._moving
+        bolt.look()
+        assert (bolt.health.ok, "may be open" in bolt.health.detail) == (False, True), "its pulse is over all the same"
+        chip.refuses = chip.gone = False
+        bolt.look()
+        assert (bolt.health.ok, bolt.health.detail) == (True, "shut")
+        await bolt.stop()
+
+    async def test_one_that_does_not_obey_at_the_end_is_told_and_let_go(self, chip: SimpleNamespace) -> None:
+        bolt = Bolt(Rule(gpio_line=17, pulse_s=0.01), now=lambda: NOW)
+        bolt.look()
+        chip.refuses = True
+        await bolt.stop()
+        assert "may be open" in bolt.health.detail
+        assert chip.released
+
+    async def test_without_the_package_it_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "gpiod", None)
+        bolt = Bolt(Rule(gpio_line=17))
+        bolt.look()
+        assert "pip install gpiod" in bolt.health.detail

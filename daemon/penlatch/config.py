@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 DEFAULT_PATH = Path("/etc/penlatch/penlatch.toml")
 
+SHORTEST_IDLE_S = 0.1
+"""Shortest pen-up wait that may be configured [s]: longer than motion may wait to be read and handed over together, so
+that a pen which goes on writing never seems to be up."""
 LONGEST_IDLE_S = 10.0
 """Longest pen-up wait that may be configured [s]; no pen rests before it is over."""
 
@@ -33,6 +36,11 @@ Threshold = Annotated[float, msgspec.Meta(gt=0, le=1)]
 """A probability from which on it is a match; 0 would open for everybody."""
 Rate = Annotated[float, msgspec.Meta(gt=0, le=0.1)]
 """A rate of false matches; one in ten is no protection any more."""
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Curve = tuple[Share, Share, Share, Share]
+"""The control points x1, y1, x2, y2 of a cubic Bezier curve from (0, 0) to (1, 1)."""
+STRAIGHT: Curve = (0.0, 0.0, 1.0, 1.0)
+"""The curve that changes nothing."""
 Count = Annotated[int, msgspec.Meta(ge=1)]
 References = Annotated[int, msgspec.Meta(ge=LEAST_REFERENCES, le=MOST_REFERENCES)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
@@ -57,12 +65,14 @@ class Pen(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `isdv4:/dev/ttyS4`, `protocol4:/dev/ttyUSB0`, or `replay:FILE`."""
     grab: bool = False
     """Take an evdev pen for penlatch alone, so that no desktop follows it."""
+    pressure_curve: Curve = STRAIGHT
+    """What becomes of its pressure."""
 
 
 class Segment(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[segment]: when a signature ends, and what is no signature at all."""
 
-    idle_s: Annotated[float, msgspec.Meta(gt=0, le=LONGEST_IDLE_S)] = 1.2
+    idle_s: Annotated[float, msgspec.Meta(ge=SHORTEST_IDLE_S, le=LONGEST_IDLE_S)] = 1.2
     min_duration_s: Seconds = 0.25
     max_duration_s: Seconds = 20.0
     min_points: Count = 25
@@ -93,6 +103,18 @@ class Enroll(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A simpler signature is refused as a reference: a circle has 0.16."""
 
 
+class Lockout(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[lockout]: how long nobody is judged after signatures that did not match."""
+
+    enabled: bool = True
+    failures: Annotated[int, msgspec.Meta(ge=1, le=100)] = 5
+    """So many in a row, of one person or at the terminal, lock that person or the terminal."""
+    first_s: Seconds = 30.0
+    """For this long the first time [s]; twice as long after each further failure."""
+    longest_s: Seconds = 3600.0
+    """Never for longer [s]."""
+
+
 class Adapt(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[adapt]: how a template follows its person."""
 
@@ -105,6 +127,17 @@ class Adapt(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Only a signature of at least this probability; halfway between the threshold and 1 where that is more."""
 
 
+class Replay(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[replay]: recordings of earlier signatures are refused."""
+
+    enabled: bool = True
+    """Without it nothing is compared, and what was remembered is forgotten."""
+    remember: Annotated[int, msgspec.Meta(ge=1, le=500)] = 30
+    """Of each person the last so many signatures that matched, and as many that did not; all that are enrolled."""
+    strangers: Annotated[int, msgspec.Meta(ge=0, le=2000)] = 100
+    """The last so many signatures that an identification found to be nobody's."""
+
+
 class Store(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[store]: where enrolments and decisions are kept."""
 
@@ -112,6 +145,21 @@ class Store(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     key_file: Path | None = None
     """32 bytes that seal references and templates; None for the systemd credential `penlatch.key`, else
     `store.key` beside the database, made at the first start."""
+    outbox_decisions: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 100_000
+    """So many decisions wait for the broker at most; then the oldest are dropped, and health and audit say so."""
+    outbox_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] | None = None
+    """So many days they wait at most, as long as the clock is kept right; None for any time."""
+
+
+class Backup(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[backup]: copies of the database, made while the daemon runs."""
+
+    enabled: bool = True
+    folder: Path | None = None
+    """None for `backups` beside the database."""
+    every_hours: Annotated[int, msgspec.Meta(ge=1, le=8760)] = 24
+    keep: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 7
+    """So many are kept; older ones are thrown away."""
 
 
 class Control(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -122,6 +170,20 @@ class Control(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Names of system users who may use every verb. The user who runs the daemon always may."""
     allow_groups: tuple[str, ...] = ("penlatch",)
     """Their groups, likewise."""
+
+
+class Bolt(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[bolt]: what this terminal opens by itself. Without this section nothing. Either a program or a GPIO line."""
+
+    command: tuple[str, ...] | None = None
+    """A program by its absolute path, and its arguments: opens, and shuts before it ends."""
+    gpio_chip: Path = Path("/dev/gpiochip0")
+    gpio_line: Annotated[int, msgspec.Meta(ge=0, le=4095)] | None = None
+    """Number of the line on its chip."""
+    active_low: bool = False
+    """The bolt is open while the line is low."""
+    pulse_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 3.0
+    """How long it is open [s]."""
 
 
 class Tls(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -150,6 +212,12 @@ class Mqtt(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         "status",
     )
     """Verbs accepted from the broker. Enrolment and deletion are off unless named here."""
+    request_max_age_s: Seconds = 30.0
+    """A request that says when it was sent is refused when that is longer ago [s]."""
+    home_assistant: Annotated[str, msgspec.Meta(pattern=r"^[^/#+\x00]+\Z")] | None = None
+    """Prefix under which the terminal makes itself known to Home Assistant, `homeassistant` as a rule; None for not."""
+    sign: bool = False
+    """Sign every decision with the terminal's own key, whose public half is in `info`."""
     historical_after_s: Seconds = 10.0
     """A decision that reaches the broker later than this says `historical`: nothing may open on it."""
 
@@ -168,9 +236,13 @@ class Config(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     segment: Segment = msgspec.field(default_factory=Segment)
     verify: Verify = msgspec.field(default_factory=Verify)
     enroll: Enroll = msgspec.field(default_factory=Enroll)
+    lockout: Lockout = msgspec.field(default_factory=Lockout)
     adapt: Adapt = msgspec.field(default_factory=Adapt)
+    replay: Replay = msgspec.field(default_factory=Replay)
     store: Store = msgspec.field(default_factory=Store)
+    backup: Backup = msgspec.field(default_factory=Backup)
     control: Control = msgspec.field(default_factory=Control)
+    bolt: Bolt | None = None
     mqtt: Mqtt | None = None
     log: Log = msgspec.field(default_factory=Log)
 
@@ -255,10 +327,17 @@ def _contradictions(config: Config) -> Iterator[tuple[str, str]]:
     ):
         if getattr(segment, low) >= getattr(segment, high):
             yield f"segment.{low}", f"this must be less than segment.{high}"
+    if config.lockout.first_s > config.lockout.longest_s:
+        yield "lockout.first_s", "this must not be more than lockout.longest_s"
     if not re.match(r"evdev:|(isdv4|protocol4):/|replay:.", config.pen.device):
         yield "pen.device", "this begins with evdev:, or is isdv4:PATH, protocol4:PATH or replay:FILE"
     if len(bytes(config.control.socket)) >= SOCKET_PATH_BYTES:
         yield "control.socket", f"the path of a socket has fewer than {SOCKET_PATH_BYTES} bytes"
+    if config.bolt is not None:
+        if (config.bolt.command is None) is (config.bolt.gpio_line is None):
+            yield "bolt", "give either bolt.command or bolt.gpio_line"
+        elif config.bolt.command is not None and not Path(*config.bolt.command[:1]).is_absolute():
+            yield "bolt.command", "this begins with the absolute path of a program"
     yield from _missing("verify.models", config.verify.models)
     yield from _missing("store.key_file", config.store.key_file)
     if config.mqtt is not None:

@@ -91,11 +91,22 @@ class ModelError(PenlatchError):
 class StoreError(PenlatchError):
     """The database or the key that seals it cannot be used."""
 
-    def __init__(self, *, path: Path | str, problem: str, remedy: str | None = None) -> None:
+    def __init__(self, *, path: Path | str, problem: str, remedy: str | None = None, in_use: bool = False) -> None:
         self.path = path
         self.problem = problem
         self.remedy = remedy
+        self.in_use = in_use
+        """Another process has it; nothing is wrong with it."""
         super().__init__(f"{path}: {problem}" + (f"; {remedy}" if remedy else ""))
+
+
+class BoltError(PenlatchError):
+    """The terminal's own bolt does not obey; it is shut, as far as anybody can tell."""
+
+    def __init__(self, *, bolt: str, problem: str) -> None:
+        self.bolt = bolt
+        self.problem = problem
+        super().__init__(f"bolt {bolt}: {problem}")
 
 
 class RequestError(PenlatchError):

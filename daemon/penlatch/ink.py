@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 import numpy as np
 
+from penlatch.decoding import UNREADABLE
 from penlatch.errors import TraceError
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class Trace:
         try:
             packed = msgspec.msgpack.decode(data, type=_Packed)
             columns = {name: np.frombuffer(raw, dtype="<f8").astype(np.float64) for name, raw in packed.columns.items()}
-        except (msgspec.MsgspecError, ValueError) as error:
+        except (*UNREADABLE, ValueError) as error:
             raise TraceError(problem=f"its stored form is damaged ({error})") from error
         if packed.version != FORMAT_VERSION:
             raise TraceError(problem=f"its stored form has version {packed.version}, this is {FORMAT_VERSION}")

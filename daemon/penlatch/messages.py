@@ -54,6 +54,9 @@ class Reason(StrEnum):
     SIZE = "size"
     TILT = "tilt"
     """Where the pen leans; of pens that tell it."""
+    # no_match, and retry while enrolling: it was not written now
+    REPLAY = "replay"
+    """The signature repeats an earlier one more exactly than a hand can."""
     # match: nothing worth naming
     AGREES = "agrees"
     # retry: what was wrong with the capture
@@ -82,6 +85,8 @@ class Reason(StrEnum):
     TOO_MANY_RETRIES = "too_many_retries"
     NO_PEN = "no_pen"
     NOT_ENROLLED = "not_enrolled"
+    LOCKED = "locked"
+    """Too many signatures in a row did not match (`[lockout]`); nobody is judged until some time has passed."""
     DUPLICATE_PERSON = "duplicate_person"
     """The signature already belongs to a person enrolled under another name."""
     MODEL = "model"
@@ -108,7 +113,15 @@ class Action(StrEnum):
 
 
 RequestErrorCode = Literal[
-    "busy", "unknown_user", "already_enrolled", "not_allowed", "bad_request", "nothing_to_cancel", "unavailable"
+    "busy",
+    "unknown_user",
+    "already_enrolled",
+    "not_allowed",
+    "bad_request",
+    "nothing_to_cancel",
+    "unavailable",
+    "too_old",
+    "duplicate",
 ]
 
 
@@ -158,6 +171,8 @@ class Decision(DecisionDraft, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Counts starts of the daemon from 1."""
     historical: bool = False
     """True when published later than `mqtt.historical_after_s`: nothing may open on it."""
+    jws: str | msgspec.UnsetType = msgspec.UNSET
+    """All of the above, signed by the terminal (`mqtt.sign`): a compact JWS with EdDSA. Absent where it signs none."""
 
 
 class Quality(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -268,7 +283,36 @@ class Info(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Name and version of the inference runtime."""
     requests: tuple[str, ...]
     """Verbs accepted over MQTT."""
+    key: dict[str, str] | None = None
+    """The public key with which decisions are signed, as a JWK (RFC 8037); None where they are not."""
     boot: int
+
+
+class Failures(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Signatures in a row that did not match, of one person or of the whole terminal."""
+
+    count: int
+    last: str
+    """When the last of them was judged, RFC 3339 in UTC."""
+
+
+class Locked(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody who is not judged for a while."""
+
+    user: str | None
+    """None for the terminal, which judges nobody."""
+    failures: int
+    """Signatures in a row that did not match."""
+    left_s: float
+
+
+class AuditHead(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The end of the terminal's audit. A lower `number` in a later message: an older database was put back."""
+
+    number: int
+    """Of the last entry."""
+    mac: str
+    """Its HMAC-SHA256, in hexadecimal."""
 
 
 class Part(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -276,6 +320,10 @@ class Part(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     ok: bool
     detail: str = ""
+    last_error: str | msgspec.UnsetType = msgspec.UNSET
+    """What was wrong the last time since the daemon was started, although it may be well by now; absent for nothing."""
+    last_error_time: str | msgspec.UnsetType = msgspec.UNSET
+    """When that was noticed, RFC 3339 in UTC."""
 
 
 class Health(Message, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="health"):
@@ -289,10 +337,28 @@ class Health(Message, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     store: Part
     outbox: Part
     broker: Part
+    clock: Part
+    """Whether the time of day can be right, and whether somebody keeps it so."""
+    disk: Part
+    """Room where the database is."""
+    bolt: Part | None = None
+    """The terminal's own bolt (`[bolt]`), where it has one."""
+    backup: Part | None = None
+    """How the last backup went (`[backup]`), where any are made."""
+    certificate: Part | None = None
+    """The terminal's own certificate (`mqtt.tls.cert_file`), where it has one."""
     users: int
     decisions: int
     """Number of the last decision."""
     outbox_depth: int
+    """Decisions that wait for the broker."""
+    outbox_age_s: float | None = None
+    """How long the first of them has waited [s], by the time of day; None where none waits."""
+    outbox_dropped: int = 0
+    """Decisions that the outbox never had room for (`store.outbox_decisions`, `store.outbox_days`)."""
+    lockouts: tuple[Locked, ...] = ()
+    audit: AuditHead | None = None
+    """None where the database cannot be used."""
     uptime_s: float
 
 
@@ -378,6 +444,8 @@ class Request(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     extend: bool = False
     """For `enroll`: add references to those of a person who is enrolled, on another day."""
     transaction: Annotated[str, msgspec.Meta(max_length=128)] | None = None
+    time: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    """When it was sent, RFC 3339 with a zone: it is refused when that is long ago (`mqtt.request_max_age_s`)."""
 
     def __post_init__(self) -> None:
         """Hold a first enrolment to the least number of references.

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest  # noqa: TC002 - the fixture type is read by pytest
 
+from penlatch.control.client import Client
+from penlatch.messages import Part
 from support.broker import Observer
+from support.leaks import leaks
 from support.terminal import Terminal
+from support.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,24 +132,51 @@ async def test_decisions_wait_for_the_broker_and_arrive_once_in_order(door: Door
         assert all(d["historical"] for d in told), "a late decision must say so: nothing may open on it"
 
 
-async def test_nothing_of_a_signature_is_in_the_log_or_plain_in_the_database(door: Door, ada: Writer) -> None:
+async def test_nothing_of_a_signature_is_on_the_disk_in_the_journal_or_on_the_broker(door: Door, ada: Writer) -> None:
     rng = np.random.default_rng(10)
+    enrolled = ada.genuine(np.random.default_rng(0))
     signature = ada.genuine(rng)
-    assert (await asyncio.to_thread(door.verify, "ada", signature)).status == 0
+    async with Observer(door.broker.port) as observer:
+        assert (await asyncio.to_thread(door.verify, "ada", signature)).status == 0
+        await observer.next(DECISION)
+        told = b"".join(message.payload for message in observer.seen)
+    running = b"".join(path.read_bytes() for path in door.terminal.folder.rglob("*") if path.is_file())
     door.terminal.stop()
-    files = [path for path in door.terminal.folder.iterdir() if path.is_file()]
+    files = [path for path in door.terminal.folder.rglob("*") if path.is_file()]
+    assert [path for path in files if path.parent.name == "backups"], "a backup is looked at, too"
     stored = b"".join(path.read_bytes() for path in files)
-    # What the tablet reported: positions in steps of 0.01 mm. Four decimals in a row cannot be there by chance.
-    for row in np.flatnonzero(signature.down)[5:60]:
-        x, y = (float(axis[row]) for axis in (signature.x, signature.y))
-        for value in (x, y):
-            assert struct.pack("<d", value) not in stored
-            assert f"{value:.4f}" not in door.terminal.log()
+    for trace in (enrolled, signature):
+        for data in (told, running, stored):
+            assert leaks(trace, data) == []
+    # What is looked for would be found.
+    assert leaks(signature, signature.to_bytes())
     assert "tilt" not in door.terminal.log()
     with sqlite3.connect(door.terminal.database) as database:
         sealed = [bytes(row[0]) for row in database.execute('SELECT sealed FROM "references"')]
     assert len(sealed) == 5
     assert all(_entropy_bits(blob) > 7.5 for blob in sealed), "references are not sealed"
+
+
+async def test_its_own_bolt_opens_for_a_match_and_for_nobody_else(
+    new_door: Door, ada: Writer, eve: Writer, tmp_path: Path
+) -> None:
+    program, opened = tmp_path / "open", tmp_path / "opened"
+    program.write_text(f'#!/bin/sh\necho "$PENLATCH_USER $PENLATCH_SEQ" >> {opened}\n')
+    program.chmod(0o700)
+    with new_door.terminal.config.open("a", encoding="utf-8") as config:
+        config.write(f'[bolt]\ncommand = ["{program}"]\n')
+    new_door.knows("ada", ada)
+    rng = np.random.default_rng(11)
+    try:
+        new_door.switch_on()
+        forged = await asyncio.to_thread(new_door.verify, "ada", eve.genuine(rng))
+        genuine = await asyncio.to_thread(new_door.verify, "ada", ada.genuine(rng))
+        assert (forged.last["verdict"], genuine.last["verdict"]) == ("no_match", "match")
+        await eventually(opened.exists)
+        assert Client(new_door.terminal.socket).status().bolt == Part(ok=True, detail="shut")
+    finally:
+        new_door.terminal.close()
+    assert opened.read_text() == f"ada {genuine.last['seq']}\n"
 
 
 async def test_altered_models_verify_nobody(tmp_path: Path, door: Door, ada: Writer) -> None:

@@ -240,7 +240,7 @@ async def test_enrolments_survive_a_restart(tmp_path: Path) -> None:
         if life == 0:
             await bench.enroll("ada", ADA)
         events = collect(bench.actions.verify("ada"))
-        await bench.listener.sign(traces(ADA, 1, seed=40)[0])
+        await bench.listener.sign(traces(ADA, 1, seed=40 + life)[0])
         assert decisions(await events)[-1].verdict is Verdict.MATCH
         await bench.close()
     assert [d.seq for d in bench.committed] == [2]
@@ -303,7 +303,7 @@ async def test_a_fault_in_verification_is_an_error_never_a_match(
 async def test_what_cannot_be_recorded_is_not_decided(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     await bench.enroll("ada", ADA)
 
-    def fail(_: object) -> None:
+    def fail(_: object, **__: object) -> None:
         raise StoreError(path="penlatch.db", problem="disk full")
 
     monkeypatch.setattr(bench.judge._store, "record", fail)

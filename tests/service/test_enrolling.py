@@ -78,7 +78,7 @@ async def test_what_anybody_could_write_is_no_reference(bench: Bench) -> None:
 
 
 async def test_a_site_may_take_whatever_is_written(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, enroll={"min_complexity": 0.0})
+    bench = Bench(tmp_path, enroll={"min_complexity": 0.0}, replay={"enabled": False})
     await bench.open()
     assert (await enrolling(bench, [CIRCLE] * 5))[-1].outcome == "enrolled"
     await bench.close()
@@ -140,7 +140,7 @@ async def test_a_second_sitting_adds_to_the_first_and_survives_a_restart(tmp_pat
         assert ada.sittings[0].time < ada.sittings[1].time
         assert len(bench.judge.templates["ada"]) == 9
         events = collect(bench.actions.verify("ada"))
-        await bench.listener.sign(traces(ADA, 1, seed=7)[0])
+        await bench.listener.sign(traces(ADA, 1, seed=7 + life)[0])
         assert decisions(await events)[-1].verdict is Verdict.MATCH
         await bench.close()
 

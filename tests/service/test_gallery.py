@@ -61,8 +61,9 @@ def judge(tmp_path: Path, models: Path) -> Iterator[Judge]:
     judge.close()
 
 
-def opened(folder: Path, models: Path) -> Judge:
-    judge = Judge(parse({"store": {"path": str(folder / "penlatch.db")}, "verify": {"models": str(models)}}))
+def opened(folder: Path, models: Path, **sections: object) -> Judge:
+    places = {"store": {"path": str(folder / "penlatch.db")}, "verify": {"models": str(models)}}
+    judge = Judge(parse({**places, "lockout": {"enabled": False}, **sections}))
     judge.open()
     assert judge.models.ok
     return judge
@@ -92,11 +93,11 @@ def test_the_configured_threshold_decides(judge: Judge) -> None:
 
 def test_a_restart_changes_nothing(tmp_path: Path, models: Path) -> None:
     trace = traces(ADA, 1, seed=3)[0]
-    first = opened(tmp_path, models)
+    first = opened(tmp_path, models, replay={"enabled": False})
     first.add_picture("ada", picture(ADA))
     before = verified(first, "ada", trace).probability
     first.close()
-    second = opened(tmp_path, models)
+    second = opened(tmp_path, models, replay={"enabled": False})
     assert verified(second, "ada", trace).probability == before
     second.close()
 

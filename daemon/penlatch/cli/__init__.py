@@ -27,7 +27,10 @@ COMMANDS: Mapping[str, str] = {
     "status": "penlatch.cli.watch:status",
     "devices": "penlatch.cli.devices:devices",
     "doctor": "penlatch.cli.doctor:doctor",
+    "record": "penlatch.cli.record:record",
     "replay": "penlatch.cli.replay:replay",
+    "pam": "penlatch.cli.pam:pam",
+    "store": "penlatch.cli.store:store",
     "config": "penlatch.cli.configuration:config",
 }
 """Where each command lives, as `module:attribute`, in the order in which help lists them."""

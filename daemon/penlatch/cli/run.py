@@ -33,5 +33,8 @@ def run(ctx: click.Context, config_path: Path | None) -> None:
     import asyncio  # noqa: PLC0415
 
     from penlatch.service.daemon import run as run_daemon  # noqa: PLC0415
+    from penlatch.service.privacy import close_to_others  # noqa: PLC0415
+
+    close_to_others()
 
     ctx.exit(asyncio.run(run_daemon(config)))

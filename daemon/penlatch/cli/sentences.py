@@ -28,6 +28,9 @@ SENTENCES: Mapping[Reason, Sentence] = {
     Reason.RHYTHM: Sentence("of all it compares, the rhythm of strokes and pauses differs most"),
     Reason.SIZE: Sentence("of all it compares, the size differs most"),
     Reason.TILT: Sentence("of all it compares, the way the pen is held differs most"),
+    Reason.REPLAY: Sentence(
+        "it repeats an earlier signature more exactly than a hand can", "Sign with the pen, as you do on paper."
+    ),
     Reason.AGREES: Sentence("everything agrees with the references"),
     Reason.TOO_SHORT: Sentence("it was over too soon for a signature", "Sign your whole name, at your usual pace."),
     Reason.TOO_LONG: Sentence("it went on for too long", "Sign once, without a pause, then lift the pen."),
@@ -53,6 +56,7 @@ SENTENCES: Mapping[Reason, Sentence] = {
     Reason.CANCELLED: Sentence("it was cancelled"),
     Reason.TOO_MANY_RETRIES: Sentence("no attempt could be used", "Start again; `penlatch devices` shows the pen."),
     Reason.NO_PEN: Sentence("no pen tablet can be read", "Plug it in; `penlatch devices` says what is wrong with it."),
+    Reason.LOCKED: Sentence("too many signatures in a row did not match", "Wait; `penlatch status` says for how long."),
     Reason.NOT_ENROLLED: Sentence("this person is not enrolled", "Enrol them first: penlatch enroll NAME."),
     Reason.DUPLICATE_PERSON: Sentence(
         "these signatures already belong to somebody enrolled under another name",

@@ -15,7 +15,7 @@ from penlatch.messages import Action, Decision
 
 if TYPE_CHECKING:
     from penlatch.control.client import Client
-    from penlatch.messages import Event, Health, Part
+    from penlatch.messages import Event, Health, Locked, Part
 
 
 MOST_DECISIONS = 10_000
@@ -89,7 +89,15 @@ def monitor(client: Client, *, as_json: bool) -> None:
 
 
 def _line(name: str, part: Part) -> str:
-    return f"{name:<10}{'ok' if part.ok else 'FAULT':<7}{part.detail}".rstrip()
+    line = f"{name:<12}{'ok' if part.ok else 'FAULT':<7}{part.detail}".rstrip()
+    if part.ok and part.last_error:
+        line += f" (at {part.last_error_time}: {part.last_error})"
+    return line
+
+
+def _locked(locked: Locked) -> str:
+    whom = locked.user or "everybody"
+    return f"{'lockout':<12}{'':<7}{whom}: {locked.failures} signatures did not match; {duration(locked.left_s)} left"
 
 
 def duration(seconds: float) -> str:
@@ -103,20 +111,27 @@ def health_lines(health: Health) -> list[str]:
     """Say in lines how the terminal is."""
     doing = "waits for a request" if health.action is Action.IDLE else f"busy: {health.action}"
     return [
-        f"{'penlatch':<10}{'ok' if health.ok else 'FAULT':<7}{doing}; up {duration(health.uptime_s)}",
+        f"{'penlatch':<12}{'ok' if health.ok else 'FAULT':<7}{doing}; up {duration(health.uptime_s)}",
         _line("pen", health.pen),
         _line("models", health.models),
         _line("database", health.store),
         _line("outbox", health.outbox),
         _line("broker", health.broker),
+        _line("clock", health.clock),
+        _line("disk", health.disk),
+        *([_line("bolt", health.bolt)] if health.bolt else []),
+        *([_line("backup", health.backup)] if health.backup else []),
+        *([_line("certificate", health.certificate)] if health.certificate else []),
+        *(_locked(each) for each in health.lockouts),
         f"{health.users} enrolled, {health.decisions} decisions, {health.outbox_depth} not yet delivered",
     ]
 
 
 @click.command()
 @json_option
+@click.option("--prometheus", is_flag=True, help="Write metrics, as Prometheus and its exporters read them.")
 @connects
-def status(client: Client, *, as_json: bool) -> None:
+def status(client: Client, *, as_json: bool, prometheus: bool) -> None:
     """Show whether the terminal can do its work, and if not, why.
 
     Exit status: 0 healthy, 1 something is at fault, 3 the daemon does not answer.
@@ -125,9 +140,14 @@ def status(client: Client, *, as_json: bool) -> None:
     Examples:
       penlatch status
       penlatch status --json | jq .pen
+      penlatch status --prometheus > /var/lib/node_exporter/penlatch.prom
     """
     health = client.status()
-    if as_json:
+    if prometheus:
+        from penlatch.report.prometheus import metrics  # noqa: PLC0415 - few ask for it
+
+        click.echo(metrics(health, terminal=client.info().terminal), nl=False)
+    elif as_json:
         click.echo(msgspec.json.encode(health).decode())
     else:
         for line in health_lines(health):

@@ -10,6 +10,7 @@ import msgspec
 
 from penlatch.control import interface
 from penlatch.control.wire import END, Call, Reply
+from penlatch.decoding import UNREADABLE
 from penlatch.errors import RequestError
 from penlatch.messages import Action, Calibration, Decision, Event, Health, Info, Told, User
 
@@ -159,7 +160,7 @@ def _messages(sock: socket.socket) -> Iterator[bytes]:
 def _decode(message: bytes) -> Reply:
     try:
         return Reply.from_bytes(message)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise _foreign(str(error)) from error
 
 

@@ -15,6 +15,7 @@ from penlatch.control import interface
 from penlatch.control.interface import ServiceError
 from penlatch.control.methods import METHODS, Method, Single, Stream
 from penlatch.control.wire import END, Call, Reply
+from penlatch.decoding import UNREADABLE
 from penlatch.errors import RequestError
 from penlatch.messages import Armed
 
@@ -82,7 +83,7 @@ class Conversation:
             pass  # it hung up
         except asyncio.LimitOverrunError:
             log.warning("%s: a call that is too long", self._caller)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             log.warning("%s: what came is no Varlink call: %s", self._caller, error)
         finally:
             self._gone.set()

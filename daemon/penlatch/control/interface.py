@@ -24,6 +24,8 @@ _ERRORS: dict[RequestErrorCode, str] = {
     "bad_request": f"{NAME}.BadRequest",
     "nothing_to_cancel": f"{NAME}.NothingToCancel",
     "unavailable": f"{NAME}.Unavailable",
+    "too_old": f"{NAME}.TooOld",
+    "duplicate": f"{NAME}.Duplicate",
 }
 _CODES = {error: code for code, error in _ERRORS.items()}
 

@@ -35,8 +35,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Read a call, with or without its NUL.
 
         Raises:
-            msgspec.DecodeError: it is no JSON, or no call.
-            UnicodeDecodeError: it is no UTF-8.
+            UNREADABLE: it is no call (`penlatch.decoding`).
         """
         return _DECODE_CALL.decode(message.removesuffix(END))
 
@@ -59,8 +58,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Read a reply, with or without its NUL.
 
         Raises:
-            msgspec.DecodeError: it is no JSON, or no reply.
-            UnicodeDecodeError: it is no UTF-8.
+            UNREADABLE: it is no reply (`penlatch.decoding`).
         """
         return _DECODE_REPLY.decode(message.removesuffix(END))
 

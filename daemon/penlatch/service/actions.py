@@ -66,13 +66,19 @@ class Actions:
         judge: Judge,
         worker: Worker,
         decided: Callable[[Decision], None],
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
-        """Use `listener` for captures and `judge`, in `worker`, for decisions; `decided` hears each one committed."""
+        """Use `listener` for captures and `judge`, in `worker`, for decisions.
+
+        `decided` hears each decision that was committed; `ended` is called at the end of each action, however it came:
+        the parts that it used may be worse or better than before.
+        """
         self._config = config
         self._listener = listener
         self._judge = judge
         self._worker = worker
         self._decided = decided
+        self._ended = ended
         self._run: _Run | None = None
         self._standing_by = False
         self._claimed = asyncio.Event()
@@ -219,6 +225,7 @@ class Actions:
         self._listener.disarm()
         self._run = None
         self._idle.set()
+        self._ended()
 
     async def _live(self, run: _Run, flow: Callable[[_Run], Awaitable[None]]) -> None:
         """Take one action from claim to idle, whatever happens in it."""
@@ -252,6 +259,9 @@ class Actions:
         async def flow(run: _Run) -> None:
             if not self._listener.present:
                 await self._note(run, Verdict.ERROR, Reason.NO_PEN, attempt=1)
+                return
+            if await self._worker.call(self._judge.locked_s, run.asked):
+                await self._note(run, Verdict.ERROR, Reason.LOCKED, attempt=1)
                 return
             self._listener.arm()
             tries = self._config.verify.tries

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from penlatch.clock import utc_now
 from penlatch.errors import PenlatchError, RequestError
 from penlatch.messages import Calibration, SiteCalibration
-from penlatch.service.judge import refusal, utc_now
+from penlatch.service.judge import refusal
 from penlatch.verify import operating_point
 from penlatch.verify.verifier import MIN_REFERENCES
 

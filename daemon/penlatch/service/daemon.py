@@ -10,30 +10,40 @@ import time
 from typing import TYPE_CHECKING
 
 from penlatch import __version__
+from penlatch.bolt.bolt import Bolt
 from penlatch.capture.listener import Listener
+from penlatch.clock import utc_now
 from penlatch.control.server import VarlinkServer
 from penlatch.errors import PenlatchError, RequestError
 from penlatch.messages import Action, Calibration, Decision, Health, Info, Part, Request, Response, User, Verb
+from penlatch.report.backoff import Backoff
 from penlatch.report.publisher import Publisher
-from penlatch.service import remote
+from penlatch.service import health, remote
 from penlatch.service.actions import Actions
+from penlatch.service.backups import Backups
 from penlatch.service.calibrating import DEFAULT_TARGET, calibrate
-from penlatch.service.judge import Judge, refusal, utc_now
+from penlatch.service.judge import Counts, Judge, refusal
 from penlatch.service.notify import Notifier
 from penlatch.service.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
+    from pathlib import Path
 
     from penlatch.config import Config
     from penlatch.messages import Event
+    from penlatch.report.signing import Signer
 
 log = logging.getLogger(__name__)
 
 HEALTH_PERIOD_S = 60.0
-"""Health is told at least this often [s], and at once when a part of it changes."""
+"""Health is told at least this often [s], and at once when a part of it changes or an action has ended."""
 HEALTH_SETTLE_S = 0.1
 """Changes that follow each other within this time [s] are told together."""
+BEAT_PERIOD_S = 30.0
+"""Progress is proved at least this often [s], whether or not anybody watches."""
+REOPEN_LONGEST_S = 600.0
+"""A database that cannot be opened is tried again at least this often [s]; checking a large one is work."""
 BEAT_TIMEOUT_S = 20.0
 """A worker that does not finish its proof of progress within this time [s] hangs; the watchdog is not fed."""
 
@@ -47,11 +57,20 @@ class Service:
         self._judge = Judge(config)
         self._listener = Listener(config.pen, config.segment, changed=self._health_changed)
         self._actions = Actions(
-            config, listener=self._listener, judge=self._judge, worker=self._worker, decided=self._decided
+            config,
+            listener=self._listener,
+            judge=self._judge,
+            worker=self._worker,
+            decided=self._decided,
+            ended=self._health_changed,
         )
         self._publisher: Publisher | None = None
+        self._signer: Signer | None = None
         self._server = VarlinkServer(config.control, self)
         self._notifier = Notifier()
+        self._errors = health.ErrorBook()
+        self._backups = Backups(config, changed=self._health_changed)
+        self._bolt = Bolt(config.bolt, changed=self._health_changed) if config.bolt else None
         self._tasks: list[asyncio.Task[None]] = []
         self._health_due = asyncio.Event()
         self.broken = asyncio.Event()
@@ -66,7 +85,10 @@ class Service:
         """
         await self._worker.call(self._judge.open)
         await self._server.start()
+        if self._bolt:
+            self._bolt.look()
         if self._config.mqtt:
+            self._signer = await self._find_signer()
             self._publisher = Publisher(
                 self._config.mqtt,
                 terminal=self._config.terminal.name,
@@ -74,22 +96,25 @@ class Service:
                 outbox=_Outbox(self._worker, self._judge),
                 handle=self._handle,
                 changed=self._health_changed,
+                signer=self._signer,
             )
             self._publisher.publish_info(await self.info())
             self._publisher.publish_health(await self.status())
             await self._publisher.start()
         self._spawn(self._listener.run(), "pen")
         self._spawn(self._tell_health(), "health")
+        self._spawn(self._backups.run(), "backups")
         if self._config.terminal.mode == "always":
             self._spawn(self._actions.stand_by(), "stand-by")
-        if interval_s := self._notifier.watchdog_interval_s():
-            self._spawn(self._feed_watchdog(interval_s), "watchdog")
+        self._spawn(self._keep_going(), "progress")
         self._notifier.ready(f"{self._config.terminal.mode}; {self._judge.models.detail}")
 
     async def stop(self) -> None:
         """Cancel what is under way, say goodbye to the broker, and close everything."""
         self._notifier.stopping()
         await self._actions.stop()
+        if self._bolt:
+            await self._bolt.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -199,32 +224,55 @@ class Service:
             runtime=self._judge.runtime,
             requests=self._config.mqtt.requests if self._config.mqtt else (),
             boot=self._judge.boot,
+            key=self._signer.jwk if self._signer else None,
         )
 
     async def status(self) -> Health:
         """Tell how this terminal is."""
+        self._listener.look()
+        if self._bolt:
+            self._bolt.look()
         try:
             counts = await self._worker.call(self._judge.counts)
             database = self._judge.database
         except PenlatchError as error:
-            counts, database = None, Part(ok=False, detail=str(error))
-        depth = counts.outbox_depth if counts else 0
+            counts, database = Counts(), Part(ok=False, detail=str(error))
         broker = self._broker_health()
-        parts = (self._listener.health, self._judge.models, database, broker)
+        parts = {
+            "pen": self._listener.health,
+            "models": self._judge.models,
+            "store": database,
+            "outbox": _outbox_health(counts, broker),
+            "broker": broker,
+            "clock": health.time_of_day(),
+            "disk": health.disk(self._config.store.path.parent),
+        }
+        if self._bolt:
+            parts["bolt"] = self._bolt.health
+        if self._backups.health:
+            parts["backup"] = self._backups.health
+        if certificate := self._certificate:
+            parts["certificate"] = health.certificate(certificate)
         return Health(
-            ok=all(part.ok for part in parts),
+            ok=all(part.ok for part in parts.values()),
             time=utc_now(),
             action=self._actions.current,
-            pen=self._listener.health,
-            models=self._judge.models,
-            store=database,
-            outbox=Part(ok=broker.ok or depth == 0, detail=f"{depth} waiting"),
-            broker=broker,
-            users=counts.users if counts else 0,
-            decisions=counts.decisions if counts else 0,
-            outbox_depth=depth,
+            **{name: self._errors.note(name, part) for name, part in parts.items()},
+            users=counts.users,
+            decisions=counts.decisions,
+            outbox_depth=counts.outbox_depth,
+            outbox_age_s=health.age_s(counts.outbox_since),
+            outbox_dropped=counts.outbox_dropped,
+            lockouts=counts.locked,
+            audit=counts.audit,
             uptime_s=round(time.monotonic() - self._started, 1),
         )
+
+    @property
+    def _certificate(self) -> Path | None:
+        """The terminal's own certificate."""
+        mqtt = self._config.mqtt
+        return mqtt.tls.cert_file if mqtt and mqtt.tls else None
 
     def _broker_health(self) -> Part:
         if self._publisher is None:
@@ -233,7 +281,9 @@ class Service:
 
     # -- what goes on beside the verbs ---------------------------------------------------------------------------
 
-    def _decided(self, _: Decision) -> None:
+    def _decided(self, decision: Decision) -> None:
+        if self._bolt:
+            self._bolt.decided(decision)
         if self._publisher:
             self._publisher.wake()
 
@@ -249,15 +299,33 @@ class Service:
                 await asyncio.wait_for(self._health_due.wait(), HEALTH_PERIOD_S)
             await asyncio.sleep(HEALTH_SETTLE_S)
             self._health_due.clear()
-            health = await self.status()
-            faults = [f"{name}: {part.detail}" for name in _PARTS if not (part := getattr(health, name)).ok]
+            now = await self.status()
+            faults = [f"{name}: {part.detail}" for name in PARTS if (part := getattr(now, name)) and not part.ok]
             self._notifier.status("; ".join(faults) or "well")
             if self._publisher:
-                self._publisher.publish_health(health)
+                self._publisher.publish_health(now)
 
-    async def _feed_watchdog(self, interval_s: float) -> None:
-        """Feed the watchdog only when the loop, the models and the database have all just made progress."""
+    async def _find_signer(self) -> Signer | None:
+        key = await self._worker.call(self._judge.signing_key)
+        if key is None:
+            return None
+        from penlatch.report.signing import Signer  # noqa: PLC0415 - only terminals that sign pay for it
+
+        return Signer(key)
+
+    async def _keep_going(self) -> None:
+        """Prove progress now and then, and open a database that could not be opened: its fault may be over.
+
+        The watchdog is fed only when the loop, the models and the database have all just made progress.
+        """
+        interval_s = min(self._notifier.watchdog_interval_s() or BEAT_PERIOD_S, BEAT_PERIOD_S)
+        retry = Backoff(first_s=interval_s, longest_s=REOPEN_LONGEST_S)
+        reopen_at = time.monotonic() + retry.next()
         while True:
+            if not self._judge.boot and time.monotonic() >= reopen_at:
+                await self._reopen()
+                reopen_at = time.monotonic() + retry.next()
+            was_well = self._judge.database.ok and self._judge.models.ok
             try:
                 await asyncio.wait_for(self._worker.call(self._judge.beat), BEAT_TIMEOUT_S)
             except (PenlatchError, TimeoutError) as error:
@@ -265,7 +333,19 @@ class Service:
                 self._health_changed()
             else:
                 self._notifier.watchdog()
+                if not was_well:
+                    self._health_changed()
             await asyncio.sleep(interval_s)
+
+    async def _reopen(self) -> None:
+        """Try the database again; where it opens, this is a start like any other, and is told as one."""
+        if await self._worker.call(self._judge.open_store):
+            log.info("the database can be used again: start %d", self._judge.boot)
+            if self._publisher:
+                self._signer = await self._find_signer()
+                self._publisher.start_over(self._judge.boot, self._signer)
+                self._publisher.publish_info(await self.info())
+            self._health_changed()
 
     def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
@@ -279,7 +359,15 @@ class Service:
             self.broken.set()
 
 
-_PARTS = ("pen", "models", "store", "outbox", "broker")
+PARTS = ("pen", "models", "store", "outbox", "broker", "clock", "disk", "bolt", "backup", "certificate")
+"""What health tells of, part by part; the last three only where there are any."""
+
+
+def _outbox_health(counts: Counts, broker: Part) -> Part:
+    detail = f"{counts.outbox_depth} waiting"
+    if counts.outbox_dropped:
+        detail += f", {counts.outbox_dropped} dropped since the first start"
+    return Part(ok=broker.ok or counts.outbox_depth == 0, detail=detail)
 
 
 class _Outbox:

@@ -9,17 +9,20 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from penlatch.clock import utc_now
 from penlatch.errors import ModelError, PenlatchError, RequestError, StoreError, TraceError
 from penlatch.messages import (
     MOST_REFERENCES,
     Action,
+    AuditHead,
     Decision,
     DecisionDraft,
+    Locked,
     Part,
     Quality,
     Reason,
@@ -28,16 +31,23 @@ from penlatch.messages import (
     Verdict,
 )
 from penlatch.service.gallery import Gallery
+from penlatch.service.lockout import Lockout
+from penlatch.service.memory import Memory
 from penlatch.service.references import References
 from penlatch.service.roster import Roster
 from penlatch.service.threshold import Threshold, settle
-from penlatch.store.store import Store
+from penlatch.store.signatures import Seen
+from penlatch.store.store import Limits, Store
 from penlatch.store.vault import Vault
+from penlatch.verify import replay
 from penlatch.verify.quality import second_sitting
 from penlatch.verify.verifier import Verifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from penlatch.config import Config
     from penlatch.ink import Trace
@@ -67,10 +77,14 @@ class Judge:
         self._store: Store | None = None
         self._roster: Roster | None = None
         self._gallery: Gallery | None = None
+        self._memory: Memory | None = None
         self.threshold = Threshold(value=config.verify.threshold, source="configured")
         """The threshold in use, and where it comes from."""
+        self._lockout = Lockout(config.lockout)
         self.models = Part(ok=False, detail="not loaded yet")
         self.database = Part(ok=False, detail="not opened yet")
+        self._people_problem = ""
+        """Why nobody can be judged although the database works; empty where nothing is wrong."""
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -82,24 +96,67 @@ class Judge:
         except ModelError as error:
             log.error("%s", error)  # noqa: TRY400 - the message is made for the journal; a traceback adds nothing
             self.models = Part(ok=False, detail=str(error))
+        self.open_store()
+        self._settle_threshold()
+
+    def open_store(self) -> bool:
+        """Open the database, where it is not; return whether it is open now. What fails is told by `database`."""
+        if self._store:
+            return True
+        kept = self._config.store
         try:
-            path = self._config.store.path
-            self._store = Store.open(path, Vault.load(key_file=self._config.store.key_file, database=path))
-            self._gallery = Gallery(self._store, self._config.verify.models)
-            if self._verifier:
-                self._roster = Roster(self._store, self._verifier)
-                self._roster.load()
-            self.database = Part(ok=True, detail=str(path))
+            path = kept.path
+            age = timedelta(days=kept.outbox_days) if kept.outbox_days else None
+            self._store = Store.open(
+                path,
+                Vault.load(key_file=kept.key_file, database=path),
+                Limits(decisions=kept.outbox_decisions, age=age),
+            )
         except StoreError as error:
             log.error("%s", error)  # noqa: TRY400 - likewise
             self.database = Part(ok=False, detail=str(error))
-        self._settle_threshold()
+            return False
+        self._lockout = Lockout(self._config.lockout, self._store.lockouts())
+        self._gallery = Gallery(self._store, self._config.verify.models)
+        self._load_people()
+        return True
+
+    def _load_people(self) -> None:
+        """Bring everybody's template into memory: all of them, or, where one does not open, none."""
+        store = self._need_store()
+        self._people_problem = ""
+        if self._verifier:
+            self._roster = Roster(store, self._verifier)
+            try:
+                self._roster.load()
+            except StoreError as error:
+                log.error("%s", error)  # noqa: TRY400 - likewise
+                self._people_problem = str(error)
+        try:
+            self._load_memory(store)
+        except StoreError as error:
+            log.error("%s", error)  # noqa: TRY400 - likewise
+            self._people_problem = self._people_problem or str(error)
+        self.database = self._database_now()
+
+    def _load_memory(self, store: Store) -> None:
+        """Remember the signatures of before, or, where that is off, forget them."""
+        if self._config.replay.enabled:
+            memory = Memory(store, self._config.replay)
+            memory.load()
+            self._memory = memory
+        elif forgotten := store.forget_signatures():
+            log.info("forgot %d signatures of before: [replay] is off", forgotten)
+
+    def _database_now(self) -> Part:
+        """Return the health of a database that just worked."""
+        return Part(ok=not self._people_problem, detail=self._people_problem or str(self._config.store.path))
 
     def close(self) -> None:
         """Close the database."""
         if self._store:
             self._store.close()
-            self._store = self._roster = self._gallery = None
+            self._store = self._roster = self._gallery = self._memory = None
 
     def beat(self) -> None:
         """Prove that models and database make progress, as far as they ever came up: `open` told of the others.
@@ -115,7 +172,7 @@ class Judge:
                     self._gallery.check()
             if self._store:
                 self._store.heartbeat()
-                self.database = Part(ok=True, detail=str(self._config.store.path))
+                self.database = self._database_now()
         except ModelError as error:
             self.models = Part(ok=False, detail=str(error))
             raise
@@ -140,9 +197,15 @@ class Judge:
 
     # -- decisions -----------------------------------------------------------------------------------------------
 
+    def locked_s(self, asked: Asked) -> float:
+        """Return how long nobody is judged for what is asked [s]; 0 where they are."""
+        return self._lockout.left_s(asked.user) if asked.user else self._lockout.left_s()
+
     def verify(self, asked: Asked, trace: Trace, *, ended: float, attempt: int) -> Decision:
         """Decide whether `trace` is a genuine signature of the person asked for."""
         name = asked.user or ""
+        if self.locked_s(asked):
+            return self.note(asked, Verdict.ERROR, Reason.LOCKED, attempt=attempt, pen=trace.pen.name)
         template = self.templates.get(name)
         if template is None and self._gallery and self._gallery.knows(name):
             gallery = self._gallery
@@ -163,14 +226,12 @@ class Judge:
         return self._decide(asked, trace, judge, ended=ended, attempt=attempt)
 
     def identify(self, asked: Asked, trace: Trace, *, ended: float, attempt: int) -> Decision:
-        """Decide whose signature `trace` is, if anybody's."""
+        """Decide whose signature `trace` is, if anybody's. Who comes near somebody locked learns no more than that."""
+        if self.locked_s(asked):
+            return self.note(asked, Verdict.ERROR, Reason.LOCKED, attempt=attempt, pen=trace.pen.name)
 
         def judge(verifier: Verifier) -> tuple[str | None, Judgement | None]:
-            best = verifier.identify(self.templates, verifier.analyse(trace))
-            if best is None:
-                return None, None
-            # A name that does not match is nobody's business.
-            return (best[0] if best[1].match else None), best[1]
+            return verifier.identify(self.templates, verifier.analyse(trace)) or (None, None)
 
         return self._decide(asked, trace, judge, ended=ended, attempt=attempt)
 
@@ -180,7 +241,7 @@ class Judge:
             raise ValueError(verdict)
         return self._record(asked, verdict, reason, attempt=attempt, pen=pen)
 
-    def _decide(
+    def _decide(  # noqa: PLR0911 - one for each way in which it ends
         self,
         asked: Asked,
         trace: Trace,
@@ -190,30 +251,51 @@ class Judge:
         attempt: int,
     ) -> Decision:
         try:
-            user, judgement = judge(self.verifier)
+            verifier = self.verifier
+            course = replay.course(trace) if self._config.replay.enabled else None
+            # Before it is judged, and whatever it would be judged to be: a good replay is a good signature.
+            if course is not None and self._need_memory().is_replay(course):
+                return self._record(
+                    asked,
+                    Verdict.NO_MATCH,
+                    Reason.REPLAY,
+                    nearest=asked.user,
+                    attempt=attempt,
+                    pen=trace.pen.name,
+                    latency_ms=_since(ended),
+                )
+            user, judgement = judge(verifier)
         except TraceError:
             return self._record(asked, Verdict.RETRY, Reason.TOO_LITTLE_INK, attempt=attempt, pen=trace.pen.name)
         except ModelError as error:
             self.models = Part(ok=False, detail=str(error))
             log.error("%s", error)  # noqa: TRY400 - the message is made for the journal
             return self._record(asked, Verdict.ERROR, Reason.MODEL, attempt=attempt, pen=trace.pen.name)
+        except StoreError as error:
+            self.database = Part(ok=False, detail=str(error))
+            raise
         except Exception:  # fail closed: no fault in a scorer may look like anything but an error
             log.exception("verification failed")
             return self._record(asked, Verdict.ERROR, Reason.INTERNAL, attempt=attempt, pen=trace.pen.name)
-        latency_ms = round(1e3 * (time.monotonic() - ended), 2)
+        latency_ms = _since(ended)
         if judgement is None:
             return self._record(
                 asked, Verdict.ERROR, Reason.NOT_ENROLLED, attempt=attempt, pen=trace.pen.name, latency_ms=latency_ms
             )
+        if user and self._lockout.left_s(user):
+            return self._record(asked, Verdict.ERROR, Reason.LOCKED, attempt=attempt, pen=trace.pen.name)
         return self._record(
             asked,
             Verdict.MATCH if judgement.match else Verdict.NO_MATCH,
             judgement.reason,
-            user=user,
+            # A name that does not match is nobody's business.
+            user=user if judgement.match else None,
+            nearest=user,
             judgement=judgement,
             attempt=attempt,
             pen=trace.pen.name,
             latency_ms=latency_ms,
+            course=course,
         )
 
     def _record(
@@ -224,9 +306,11 @@ class Judge:
         *,
         attempt: int,
         user: str | None = None,
+        nearest: str | None = None,
         pen: str | None = None,
         judgement: Judgement | None = None,
         latency_ms: float | None = None,
+        course: NDArray[np.int16] | None = None,
     ) -> Decision:
         draft = DecisionDraft(
             terminal=self._config.terminal.name,
@@ -244,11 +328,18 @@ class Judge:
             latency_ms=latency_ms,
             transaction=asked.transaction,
         )
+        failures = self._lockout.after(verdict, [nearest] if nearest else [], at=draft.time)
+        shown = () if course is None else (_seen(draft, course),)
         try:
-            return self._need_store().record(draft)
+            decision = self._need_store().record(draft, failures=failures, seen=shown, rule=self._config.replay)
         except StoreError as error:
             self.database = Part(ok=False, detail=str(error))
             raise
+        self.database = self._database_now()
+        self._lockout.take(failures)
+        if shown:
+            self._remember()
+        return decision
 
     # -- people --------------------------------------------------------------------------------------------------
 
@@ -270,6 +361,10 @@ class Judge:
         if self._roster:
             self._roster.templates.pop(user, None)
         self._need_gallery().forget(user)
+        self._lockout.forget(user)
+        self._remember()
+        if self._people_problem:
+            self._load_people()
         log.info("deleted %s", user)
 
     def references_of(self, user: str, *, extend: bool) -> References:
@@ -293,8 +388,16 @@ class Judge:
         return References(min_complexity=min_complexity)
 
     def add_reference(self, references: References, trace: Trace) -> Reason | None:
-        """Take `trace` as the next reference, or say why not; see `References.add`."""
-        return references.add(trace, self.verifier)
+        """Take `trace` as the next reference, or say why not; see `References.add`. A replay is never one."""
+        verifier = self.verifier
+        if self._config.replay.enabled:
+            try:
+                course = replay.course(trace)
+            except TraceError:
+                return Reason.TOO_LITTLE_INK
+            if self._need_memory().is_replay(course) or references.repeats(course):
+                return Reason.REPLAY
+        return references.add(trace, verifier)
 
     def take_out_outlier(self, references: References) -> int | None:
         """Take out the reference that is unlike all others; see `References.take_out_outlier`."""
@@ -302,9 +405,13 @@ class Judge:
 
     def enroll(self, user: str, references: References) -> Reason | None:
         """Make the template of `user` from complete references and store both; see `Roster.enroll`."""
-        refused = self._need_roster().enroll(user, references, time=utc_now())
+        rule = self._config.replay
+        refused = self._need_roster().enroll(
+            user, references, time=utc_now(), remembering=rule if rule.enabled else None
+        )
         if refused is None:
             self._need_gallery().forget(user)
+            self._remember()
         return refused
 
     def add_picture(self, user: str, raster: bytes) -> int:
@@ -383,6 +490,11 @@ class Judge:
         """List decisions, newest first."""
         return self._need_store().decisions(limit=limit, user=user)
 
+    def signing_key(self) -> bytes | None:
+        """Return the key with which this terminal signs its decisions, None where it does not, or cannot."""
+        mqtt = self._config.mqtt
+        return self._store.signing_key() if self._store and mqtt and mqtt.sign else None
+
     def pending(self, *, limit: int, after: int) -> list[Decision]:
         """List decisions that the broker has not acknowledged, oldest first."""
         return self._store.pending(limit=limit, after=after) if self._store else []
@@ -393,10 +505,18 @@ class Judge:
 
     def counts(self) -> Counts:
         """Count what health tells."""
+        locked = self._lockout.locked()
         if self._store is None:
-            return Counts()
+            return Counts(locked=locked)
+        audit = self._store.audit_head()
         return Counts(
-            users=len(self._store.users()), decisions=self._store.last_seq(), outbox_depth=self._store.outbox_depth()
+            users=len(self._store.users()),
+            decisions=self._store.last_seq(),
+            outbox_depth=self._store.outbox_depth(),
+            outbox_since=self._store.oldest_pending(),
+            outbox_dropped=self._store.dropped(),
+            locked=locked,
+            audit=AuditHead(number=audit.number, mac=audit.mac),
         )
 
     # -- fail closed ---------------------------------------------------------------------------------------------
@@ -424,6 +544,27 @@ class Judge:
             raise StoreError(path=self._config.store.path, problem=self.database.detail)
         return self._gallery
 
+    def _need_memory(self) -> Memory:
+        self._need_store()
+        if self._memory is None:
+            problem = "what it remembers of signatures cannot be used; the journal of the start says why"
+            raise StoreError(path=self._config.store.path, problem=problem)
+        return self._memory
+
+    def _remember(self) -> None:
+        """Bring what is remembered of signatures in step with the store.
+
+        What was just committed stands where that fails; nothing is judged any more.
+        """
+        try:
+            if self._memory is not None:
+                self._memory.follow()
+        except StoreError as error:
+            log.error("%s", error)  # noqa: TRY400 - the message is made for the journal
+            self._people_problem = str(error)
+            self.database = self._database_now()
+            self._memory = None
+
     def _need_store(self) -> Store:
         if self._store is None:
             raise StoreError(path=self._config.store.path, problem=self.database.detail)
@@ -436,11 +577,27 @@ class Counts(msgspec.Struct, frozen=True):
     users: int = 0
     decisions: int = 0
     outbox_depth: int = 0
+    outbox_since: str | None = None
+    """When the first decision in the outbox was made."""
+    outbox_dropped: int = 0
+    locked: tuple[Locked, ...] = ()
+    audit: AuditHead | None = None
 
 
-def utc_now() -> str:
-    """Return the time as RFC 3339 in UTC with milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _since(moment: float) -> float:
+    """Return how long ago a moment of the monotonic clock was [ms]."""
+    return round(1e3 * (time.monotonic() - moment), 2)
+
+
+def _seen(draft: DecisionDraft, course: NDArray[np.int16]) -> Seen:
+    """Return what is kept of a signature that was judged."""
+    return Seen(
+        user=draft.user,
+        kind="matched" if draft.verdict is Verdict.MATCH else "refused",
+        course=replay.to_bytes(course),
+        version=replay.FORMAT,
+        time=draft.time,
+    )
 
 
 def refusal(error: PenlatchError) -> RequestError:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from penlatch.errors import TraceError
 from penlatch.messages import Reason
+from penlatch.verify import replay
 from penlatch.verify.quality import complexity, outlier
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from penlatch.ink import Trace
     from penlatch.verify.verifier import Analysis, Verifier
 
@@ -32,6 +37,8 @@ class References:
     """Of earlier sittings: they stay, whatever comes."""
     min_complexity: float = 0.0
     """Simpler signatures are refused."""
+    shown: list[NDArray[np.int16]] = field(default_factory=list)
+    """Courses of all signatures of this sitting, whether or not they were taken."""
     refused: Reference | None = None
     """The last one that disagreed, None when the last one agreed."""
 
@@ -68,6 +75,14 @@ class References:
             return None
         self.refused = candidate
         return Reason.DISAGREES
+
+    def repeats(self, course: NDArray[np.int16]) -> bool:
+        """Tell whether a signature is one of this sitting, played back; if not, note that it was shown."""
+        found = replay.nearest(course, np.stack(self.shown)) if self.shown else None
+        if found is not None and found.replay:
+            return True
+        self.shown.append(course)
+        return False
 
     def take_out_outlier(self, verifier: Verifier) -> int | None:
         """Take out the reference of this sitting that is unlike all others, if one is.

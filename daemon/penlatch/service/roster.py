@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from penlatch.errors import RequestError
 from penlatch.ink import Trace
 from penlatch.messages import Reason
+from penlatch.service.memory import seen
 from penlatch.service.references import Reference, References
 from penlatch.verify.adaptation import Accepted, Refused, exchange
 from penlatch.verify.adaptation import Reference as Known
 from penlatch.verify.template import Template
 
 if TYPE_CHECKING:
-    from penlatch.config import Adapt
+    from penlatch.config import Adapt, Replay
     from penlatch.messages import Decision, User
     from penlatch.store.store import Store
     from penlatch.verify.verifier import Analysis, Verifier
@@ -64,8 +65,16 @@ class Roster:
         traces = [Trace.from_bytes(data) for data in self._store.references(name)]
         return [Reference(trace, self._verifier.analyse(trace)) for trace in traces]
 
-    def enroll(self, name: str, references: References, *, time: str) -> Reason | None:
+    def enroll(
+        self, name: str, references: References, *, time: str, remembering: Replay | None = None
+    ) -> Reason | None:
         """Make the template of a new person, or of one who gave more references, and store both.
+
+        Args:
+            name: by which the person is asked for.
+            references: of this sitting and before.
+            time: RFC 3339 in UTC.
+            remembering: as this rule says, the new signatures are kept to be known again; None: they are not.
 
         Returns:
             None when that is done, else the reason why not.
@@ -79,14 +88,29 @@ class Roster:
         template = self._template(references.all)
         quality = self._verifier.quality([r.trace for r in references.all], template)
         new = [r.trace.to_bytes() for r in given]
+        shown = [seen(r.trace, name, time=time) for r in given]
         version, sealable = self._verifier.version, template.to_bytes()
         if references.earlier:
             self._store.change_references(
-                name, add=new, template=sealable, template_version=version, time=time, quality=quality
+                name,
+                add=new,
+                template=sealable,
+                template_version=version,
+                time=time,
+                quality=quality,
+                seen=shown,
+                rule=remembering,
             )
         else:
             self._store.enroll(
-                name, references=new, template=sealable, template_version=version, time=time, quality=quality
+                name,
+                references=new,
+                template=sealable,
+                template_version=version,
+                time=time,
+                quality=quality,
+                seen=shown,
+                rule=remembering,
             )
         self.templates[name] = template
         log.info("enrolled %s with %d references, %d of them new", name, len(template), len(given))

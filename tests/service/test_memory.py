@@ -1,0 +1,192 @@
+"""Memory: what was enrolled, accepted or refused is taken once and never again, also after a restart."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from penlatch.messages import Decision, Enrollment, Reason, Verdict
+from penlatch.sim.writer import Writer
+from penlatch.verify import replay
+from support.bench import Bench, collect, decisions, traces
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from penlatch.ink import Trace
+
+ADA, BOB = Writer(11), Writer(12)
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    """Know ada by the first five signatures of seed 0."""
+    bench = Bench(tmp_path)
+    await bench.open()
+    await bench.know("ada", ADA)
+    yield bench
+    await bench.close()
+
+
+async def verify(bench: Bench, trace: Trace, user: str = "ada") -> Decision:
+    events = collect(bench.actions.verify(user))
+    await bench.listener.sign(trace)
+    return decisions(await events)[-1]
+
+
+async def identify(bench: Bench, trace: Trace) -> Decision:
+    events = collect(bench.actions.identify())
+    await bench.listener.sign(trace)
+    return decisions(await events)[-1]
+
+
+def assert_refused(decision: Decision, user: str | None = "ada") -> None:
+    assert (decision.verdict, decision.reason, decision.done) == (Verdict.NO_MATCH, Reason.REPLAY, True)
+    assert (decision.user, decision.probability, decision.reasons) == (user, None, ())
+
+
+def played_back(trace: Trace) -> Trace:
+    """Play a signature back as somebody would who knows that it is compared: moved, slower, pressed otherwise."""
+    return replace(trace, t=1.3 * trace.t, x=1.1 * trace.x + 20, y=1.1 * trace.y - 3, p=0.8 * trace.p)
+
+
+async def test_an_accepted_signature_is_accepted_once(bench: Bench) -> None:
+    trace, other = traces(ADA, 2, seed=7)
+    assert (await verify(bench, trace)).verdict is Verdict.MATCH
+    assert_refused(await verify(bench, trace))
+    assert_refused(await verify(bench, played_back(trace)))
+    assert (await verify(bench, other)).verdict is Verdict.MATCH, "a person signs again, and it is not the same"
+
+
+async def test_a_refused_signature_is_known_as_well(bench: Bench) -> None:
+    (forged,) = traces(BOB, 1, seed=3)
+    assert (await verify(bench, forged)).reason is not Reason.REPLAY
+    assert_refused(await verify(bench, forged))
+
+
+async def test_an_enrolled_signature_was_never_accepted_and_is_refused_all_the_same(bench: Bench) -> None:
+    for trace in traces(ADA, 5):
+        assert_refused(await verify(bench, trace))
+
+
+async def test_identification_is_no_way_round(bench: Bench) -> None:
+    trace = traces(ADA, 1, seed=8)[0]
+    assert (await identify(bench, trace)).user == "ada"
+    assert_refused(await identify(bench, trace), user=None)
+    assert_refused(await verify(bench, trace))
+
+
+async def test_what_nobody_was_known_by_is_remembered_too(bench: Bench) -> None:
+    trace = traces(BOB, 1, seed=4)[0]
+    assert (await identify(bench, trace)).user is None
+    assert_refused(await verify(bench, trace))
+
+
+async def test_all_of_it_is_remembered_after_a_restart(tmp_path: Path, bench: Bench) -> None:
+    accepted, refused = traces(ADA, 1, seed=9)[0], traces(BOB, 1, seed=5)[0]
+    await verify(bench, accepted)
+    await verify(bench, refused)
+    await bench.close()
+    again = Bench(tmp_path)
+    await again.open()
+    for trace in (accepted, refused, traces(ADA, 1)[0]):
+        assert_refused(await verify(again, trace))
+    assert (await verify(again, traces(ADA, 1, seed=10)[0])).verdict is Verdict.MATCH
+    await again.close()
+
+
+async def test_a_replay_pushes_nothing_out(bench: Bench) -> None:
+    trace = traces(ADA, 1, seed=12)[0]
+    await verify(bench, trace)
+    assert bench.judge._memory
+    before = len(bench.judge._memory)
+    for _ in range(3):
+        assert_refused(await verify(bench, trace))
+    assert len(bench.judge._memory) == before
+
+
+async def test_a_reference_is_given_once(bench: Bench) -> None:
+    given = traces(BOB, 5)
+    events = collect(bench.actions.enroll("bob"))
+    for trace in (given[0], given[0], traces(ADA, 1)[0], *given[1:]):
+        await bench.listener.sign(trace)
+    told = [(e.outcome, e.reason, e.stage) for e in await events if isinstance(e, Enrollment)]
+    assert told[:3] == [("accepted", None, 1), ("retry", Reason.REPLAY, 1), ("retry", Reason.REPLAY, 1)]
+    assert told[-1] == ("enrolled", None, 5)
+    assert_refused(await verify(bench, given[2], "bob"), user="bob")
+
+
+async def test_whoever_is_deleted_is_forgotten(bench: Bench) -> None:
+    trace = traces(ADA, 1, seed=14)[0]
+    await verify(bench, trace)
+    await bench.worker.call(bench.judge.delete_user, "ada")
+    assert bench.judge._memory is not None
+    assert len(bench.judge._memory) == 0
+    assert [e for e in await bench.enroll("ada", ADA) if isinstance(e, Enrollment)][-1].outcome == "enrolled"
+
+
+async def test_references_of_a_penlatch_that_remembered_nothing_are_taken_in(tmp_path: Path, bench: Bench) -> None:
+    await bench.close()
+    with sqlite3.connect(tmp_path / "penlatch.db") as database:
+        database.execute("DELETE FROM signatures_of_before")
+    database.close()
+    again = Bench(tmp_path)
+    await again.open()
+    assert_refused(await verify(again, traces(ADA, 5)[4]))
+    await again.close()
+
+
+async def test_what_cannot_be_compared_is_not_judged(tmp_path: Path, bench: Bench) -> None:
+    await bench.close()
+    with sqlite3.connect(tmp_path / "penlatch.db") as database:
+        database.execute("UPDATE signatures_of_before SET sealed = zeroblob(900) WHERE id = 3")
+    database.close()
+    again = Bench(tmp_path)
+    await again.open()
+    assert not again.judge.database.ok
+    assert "of before" in again.judge.database.detail
+    events = collect(again.actions.verify("ada"))
+    await again.listener.sign(traces(ADA, 1, seed=15)[0])
+    with pytest.raises(Exception, match="remembers"):
+        await events
+    assert again.committed == []
+    await again.close()
+
+
+async def test_switched_off_it_compares_nothing_and_forgets(tmp_path: Path, bench: Bench) -> None:
+    trace = traces(ADA, 1, seed=16)[0]
+    await verify(bench, trace)
+    await bench.close()
+    off = Bench(tmp_path, replay={"enabled": False})
+    await off.open()
+    assert (await verify(off, trace)).verdict is Verdict.MATCH
+    assert (await verify(off, trace)).verdict is Verdict.MATCH
+    await off.close()
+    with sqlite3.connect(tmp_path / "penlatch.db") as database:
+        assert database.execute("SELECT count(*) FROM signatures_of_before").fetchone() == (0,)
+    database.close()
+
+
+async def test_a_replay_is_told_from_what_and_without_a_coordinate(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    trace = traces(ADA, 1, seed=17)[0]
+    await verify(bench, trace)
+    assert_refused(await verify(bench, trace))
+    told = caplog.text
+    assert "a replay of the matched signature of ada" in told
+    points = replay.course(trace)[0, :, :2]
+    assert not any(f"{x}, {y}" in told for x, y in points[np.abs(points).min(axis=1) > 99])
+
+
+async def test_a_replay_is_a_failure_in_the_journal(bench: Bench) -> None:
+    trace = traces(ADA, 1, seed=18)[0]
+    await verify(bench, trace)
+    decision = await verify(bench, trace)
+    assert bench.judge._store
+    assert await bench.worker.call(bench.judge._store.failures, "ada", before=decision.seq + 1) == 1

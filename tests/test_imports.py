@@ -14,26 +14,29 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "daemon" / "penlatch"
 
-LEAVES = {"ink", "errors", "messages", "config"}
+LEAVES = {"clock", "decoding", "ink", "errors", "messages", "config"}
 
 MAY_KNOW: dict[str, set[str]] = {
+    "clock": set(),
+    "decoding": set(),
     "errors": set(),
     "messages": set(),
-    "ink": {"errors"},
+    "ink": {"decoding", "errors"},
     "config": {"errors", "messages"},
     # from the pen to a probability
     "capture": LEAVES,
     "signal": LEAVES,
     "verify": LEAVES | {"signal"},
     # what knows messages, not pens
-    "store": {"errors", "messages", "config"},
-    "report": {"errors", "messages", "config"},
-    "control": {"errors", "messages", "config"},
+    "store": {"clock", "decoding", "errors", "messages", "config"},
+    "report": {"decoding", "errors", "messages", "config"},
+    "control": {"decoding", "errors", "messages", "config"},
+    "bolt": {"errors", "messages", "config"},
     # synthetic people and tablets, and the demonstration with them: used by nobody here
     "sim": LEAVES | {"capture"},
     "sim.demo": LEAVES | {"sim", "report", "control", "cli"},
     # the daemon, which wires them
-    "service": LEAVES | {"capture", "signal", "verify", "store", "report", "control"},
+    "service": LEAVES | {"capture", "signal", "verify", "store", "report", "control", "bolt"},
     # on top
     "cli": LEAVES | {"capture", "signal", "verify", "store", "report", "control", "service"},
     "__main__": {"cli"},
@@ -46,7 +49,7 @@ RUNTIMES = {"tflite_runtime", "ai_edge_litert"}
 
 NOT_AT_RUN_TIME = {"scipy", "tensorflow", "keras", "sklearn", "matplotlib", "PIL", "training", "pytest", "amqtt"}
 
-OPTIONAL = {("cli/picture.py", "PIL")}
+OPTIONAL = {("cli/picture.py", "PIL"), ("bolt/line.py", "gpiod")}
 """What a file imports only if it is there: an extra of the package."""
 
 IMPORT_NAMES = {

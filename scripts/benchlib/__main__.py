@@ -24,6 +24,7 @@ MEASUREMENTS: Mapping[str, str] = {
     "startup": "process start to READY=1",
     "decoding": "evdev decoding",
     "idle": "idle CPU, pen near and away",
+    "writing": "CPU while a pen writes",
 }
 """Each is a module of this package with a function `measure(bench) -> list[Figure]`, in the order in which they run."""
 

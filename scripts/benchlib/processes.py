@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
 START_LIMIT_S = 30.0
@@ -35,10 +35,12 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def unit_environment() -> dict[str, str]:
-    """Return what the systemd unit sets for the daemon (`Environment=`)."""
+    """Return what the systemd unit sets for the daemon (`Environment=`), but for the place of an installed bytecode."""
     lines = (ROOT / "systemd/penlatch.service").read_text(encoding="utf-8").splitlines()
     settings = [s for line in lines if line.startswith("Environment=") for s in line.partition("=")[2].split()]
-    return dict(setting.split("=", 1) for setting in settings)
+    found = dict(setting.split("=", 1) for setting in settings)
+    del found["PYTHONPYCACHEPREFIX"]
+    return found
 
 
 @contextlib.contextmanager
@@ -108,13 +110,21 @@ class Ready:
 class Daemon:
     """`penlatch run` as a process of its own."""
 
-    def __init__(self, folder: Path, config: Path) -> None:
+    def __init__(self, folder: Path, config: Path, *, wrapper: Sequence[str] = ()) -> None:
+        """Start it and wait until it is ready.
+
+        Args:
+            folder: where its log and its sockets are.
+            config: its configuration.
+            wrapper: words before its command; what they start passes SIGTERM on.
+        """
+        self._wrapped = bool(wrapper)
         self.log = folder / "daemon.log"
         self._notify = Ready(folder)
         with self.log.open("ab") as log:
             self.started = time.monotonic()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "penlatch", "run", "--config", str(config)],
+                [*wrapper, sys.executable, "-m", "penlatch", "run", "--config", str(config)],
                 env=environment(NOTIFY_SOCKET=str(self._notify.path), **unit_environment()),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -135,8 +145,8 @@ class Daemon:
 
     @property
     def pid(self) -> int:
-        """Process id."""
-        return self._process.pid
+        """Process id, of the daemon itself also where it has a wrapper."""
+        return child_of(self._process.pid) if self._wrapped else self._process.pid
 
     def stop(self) -> None:
         """Stop it as systemd would, and insist after a while."""
@@ -156,6 +166,12 @@ class Daemon:
     def cpu_s(self) -> float:
         """Return the CPU time used so far, user and system [s]."""
         return cpu_s(self.pid)
+
+
+def child_of(pid: int) -> int:
+    """Return the process id of the only child of a process."""
+    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
+    return int(child)
 
 
 def memory_kb(pid: int) -> Mapping[str, int]:

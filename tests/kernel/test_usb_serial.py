@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,11 +9,10 @@ import pytest
 
 from penlatch.control.client import Client
 from penlatch.messages import Verdict
-from penlatch.sim.writer import Writer
 from support.door import IDLE_S, know
 from support.qemu_tablet import QemuCable
 from support.qmp import Qmp
-from support.signing import decided, pen_found, pen_missed
+from support.signing import ADA, PATIENT, assert_known, pen_found, pen_missed
 from support.terminal import Terminal
 from support.waiting import PATIENCE_S
 from support.wired import WiredIsdv4Tablet
@@ -23,9 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.guest("wired")
-
-ADA = Writer(11)
+pytestmark = pytest.mark.guest("serial")
 
 
 @pytest.fixture
@@ -38,7 +34,7 @@ def cable() -> Iterator[QemuCable]:
 
 
 def test_a_cable_may_come_late_and_go_and_come_again_also_in_mid_signature(tmp_path: Path, cable: QemuCable) -> None:
-    sections: dict[str, dict[str, Any]] = {"terminal": {"mode": "always"}, "segment": {"idle_s": IDLE_S}}
+    sections: dict[str, dict[str, Any]] = {"terminal": {"mode": "always"}, "segment": {"idle_s": IDLE_S}, **PATIENT}
     terminal = Terminal(tmp_path / "door-1", device=f"isdv4:{cable.near_end}", sections=sections)
     rng = np.random.default_rng(0)
     know(terminal, "ada", [ADA.genuine(rng) for _ in range(5)])
@@ -48,8 +44,7 @@ def test_a_cable_may_come_late_and_go_and_come_again_also_in_mid_signature(tmp_p
             cable.plug_in()
             assert cable.near_end in pen_found(terminal)
             tablet.wait_started(PATIENCE_S)
-            decision = decided(terminal, partial(tablet.play, ADA.genuine(np.random.default_rng(seed))))
-            assert (decision.verdict, decision.user) == (Verdict.MATCH, "ada")
+            decision = assert_known(terminal, "ada", ADA, tablet.write)
             tablet.play(ADA.genuine(np.random.default_rng(seed)), until_s=0.8)
             cable.unplug()
             pen_missed(terminal)

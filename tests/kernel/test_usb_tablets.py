@@ -18,12 +18,11 @@ import pytest
 from penlatch.capture.evdev_pen import EvdevPen
 from penlatch.errors import PenError
 from penlatch.messages import Reason, Verdict
-from penlatch.sim.writer import Writer
 from support.door import IDLE_S, know
 from support.qemu_tablet import QemuTablet
 from support.qmp import Qmp
 from support.recordings import hid_descriptors
-from support.signing import decided, pen_found, pen_missed, soon
+from support.signing import ADA, EVE, PATIENT, PIA, assert_known, decided, pen_found, pen_missed, signed, soon
 from support.terminal import Terminal
 from support.usbip.tablets import GaomonM10K, GaomonM106K, PenReport, WacomIntuosPro
 
@@ -34,9 +33,8 @@ if TYPE_CHECKING:
     from penlatch.ink import Trace
     from support.usbip.tablets import UsbTablet
 
-pytestmark = pytest.mark.guest("wired")
+pytestmark = pytest.mark.guest("usb")
 
-ADA, EVE, PIA = Writer(11), Writer(12), Writer(13)
 LEANING: Final = (12, -25)
 """How ada holds her pen: to the right, and away from her [degrees]."""
 
@@ -57,7 +55,7 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
 
     It knows ada, who leans her pen, and pia, whose pen knows no pressure.
     """
-    sections: dict[str, dict[str, Any]] = {"terminal": {"mode": "always"}, "segment": {"idle_s": IDLE_S}}
+    sections: dict[str, dict[str, Any]] = {"terminal": {"mode": "always"}, "segment": {"idle_s": IDLE_S}, **PATIENT}
     terminal = Terminal(tmp_path_factory.mktemp("usb"), device="evdev:", sections=sections)
     rng = np.random.default_rng(0)
     know(terminal, "ada", [leaning(ADA.genuine(rng), LEANING) for _ in range(5)])
@@ -73,10 +71,6 @@ def leaning(trace: Trace, tilt: tuple[int, int]) -> Trace:
 
 def without_pressure(trace: Trace) -> Trace:
     return replace(trace, p=np.where(trace.down, 0.5, 0.0))
-
-
-def signed(writer: Writer, seed: int) -> Trace:
-    return writer.genuine(np.random.default_rng(seed))
 
 
 def frames_of(tablet: UsbTablet, reports: Sequence[PenReport], *, more: int = 0) -> list[Frames]:
@@ -182,10 +176,9 @@ def test_the_descriptors_of_real_tablets_change_nothing(make: type[UsbTablet], m
 @TABLETS
 def test_whoever_is_known_is_recognised_and_nobody_else(terminal: Terminal, tablet: UsbTablet) -> None:
     assert f"{tablet.device.name} Pen at " in pen_found(terminal)
-    known = decided(terminal, partial(tablet.write, signed(ADA, 5), tilt=LEANING))
-    assert (known.verdict, known.user) == (Verdict.MATCH, "ada")
+    known = assert_known(terminal, "ada", ADA, partial(tablet.write, tilt=LEANING))
     assert tablet.device.name in (known.pen or "")
-    stranger = decided(terminal, partial(tablet.write, signed(EVE, 6), tilt=LEANING))
+    stranger = decided(terminal, partial(tablet.write, signed(EVE), tilt=LEANING))
     assert (stranger.verdict, stranger.user) == (Verdict.NO_MATCH, None)
     tablet.unplug()
     pen_missed(terminal)
@@ -198,7 +191,7 @@ def test_a_decision_tells_a_pen_that_leans_as_usual_from_one_that_leans_the_othe
     pen_found(terminal)
 
     def tilt_excess(tilt: tuple[int, int]) -> float:
-        decision = decided(terminal, partial(tablet.write, signed(ADA, 5), tilt=tilt))
+        decision = decided(terminal, partial(tablet.write, signed(ADA), tilt=tilt))
         (excess,) = [found.excess for found in decision.reasons if found.reason is Reason.TILT]
         return excess
 
@@ -211,9 +204,8 @@ def test_a_decision_tells_a_pen_that_leans_as_usual_from_one_that_leans_the_othe
 def test_the_tablet_of_qemu_is_signed_on(terminal: Terminal) -> None:
     with Qmp("/dev/ttyS3") as qemu, QemuTablet(qemu) as tablet:
         assert "Penpartner" in pen_found(terminal)
-        known = decided(terminal, partial(tablet.write, signed(PIA, 5)))
-        assert (known.verdict, known.user) == (Verdict.MATCH, "pia")
-        stranger = decided(terminal, partial(tablet.write, signed(EVE, 6)))
+        assert_known(terminal, "pia", PIA, tablet.write)
+        stranger = decided(terminal, partial(tablet.write, signed(EVE)))
         assert (stranger.verdict, stranger.user) == (Verdict.NO_MATCH, None)
         tablet.unplug()
         pen_missed(terminal)

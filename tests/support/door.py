@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from penlatch.sim.tablet import Isdv4Tablet
     from penlatch.sim.writer import Writer
     from support.broker import Mosquitto
-    from support.terminal import Acted, Terminal
+    from support.terminal import Acted, Reachable, Terminal
 
 IDLE_S = 0.5
 """Pen-up wait in these tests [s]: synthetic people never pause longer within a signature."""
@@ -66,7 +66,7 @@ class Door:
         return self.terminal.act("verify", name, hands=[self.hand(trace) for trace in traces])
 
 
-def know(terminal: Terminal, name: str, signatures: Iterable[Trace], *, count: int = 5) -> None:
+def know(terminal: Reachable, name: str, signatures: Iterable[Trace], *, count: int = 5) -> None:
     """Have a person enrolled already, as far as the database is concerned. The daemon must not run.
 
     Args:

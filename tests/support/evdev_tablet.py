@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penlatch.sim.motion import Motion
+    from support.strokes import Reported
 
 UNITS_PER_MM = 100
 PRESSURE_MAX = 4095
@@ -97,7 +98,11 @@ class EvdevTablet(Testbed):
             time.sleep(max(0.0, start + t - time.monotonic()))
             changed = {code: value for code, value in _state(motion, row).items() if known.get(code) != value}
             known |= changed
-            os.write(self._fd, b"r 0 " + _escaped(raw_frame(changed, t=start + t)) + b"\n")
+            self.report(changed, t=start + t)
+
+    def report(self, changed: Reported, *, t: float) -> None:
+        """Send one frame: what has changed, by the codes of `Axis` and `Key`, at monotonic time `t` [s]."""
+        os.write(self._fd, b"r 0 " + _escaped(raw_frame(changed, t=t)) + b"\n")
 
 
 def reported(trace: Trace) -> Trace:

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Final, Self
 import numpy as np
 
 from penlatch.sim.motion import over_tablet
+from support.hand import undisturbed
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from penlatch.ink import Trace
+    from penlatch.sim.motion import Motion
     from support.qmp import Qmp
 
 BUS: Final = "uhci.0"
@@ -62,6 +66,10 @@ class QemuTablet(QemuDevice):
         motion = over_tablet(trace, width_mm=self.width_mm, height_mm=self.height_mm)
         due = np.flatnonzero(np.diff(np.floor(motion.t / POLL_S), prepend=-1) > 0)
         due = np.union1d(due, np.flatnonzero(np.diff(motion.down, prepend=False)))
+        with undisturbed():
+            self._write(motion, due)
+
+    def _write(self, motion: Motion, due: NDArray[np.intp]) -> None:
         start = time.monotonic()
         was_down = False
         for row in due:

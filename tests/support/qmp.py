@@ -37,10 +37,16 @@ class Qmp:
     def __enter__(self) -> Self:
         self._fd = os.open(self._path, os.O_RDWR | os.O_NOCTTY)
         tty.setraw(self._fd)
-        # Refused where somebody has spoken to this monitor before.
-        with contextlib.suppress(QmpError):
-            self.execute("qmp_capabilities")
+        self._greet()
         return self
+
+    def _greet(self) -> None:
+        """Begin. The first answer is lost where the greeting, which nobody read, filled the line before it."""
+        with contextlib.suppress(QmpError):  # refused where somebody has spoken to this monitor before
+            try:
+                self.execute("qmp_capabilities")
+            except TimeoutError:
+                self.execute("qmp_capabilities")
 
     def __exit__(self, *_: object) -> None:
         os.close(self._fd)

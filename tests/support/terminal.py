@@ -12,7 +12,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -51,6 +51,21 @@ class Acted:
         return self.events[-1]
 
 
+class Reachable(Protocol):
+    """A terminal, whoever runs it."""
+
+    @property
+    def config(self) -> Path:
+        """Its configuration."""
+
+    @property
+    def socket(self) -> Path:
+        """Where it is spoken to."""
+
+    def log(self) -> str:
+        """Return what it wrote to its journal."""
+
+
 class Terminal:
     """`with Terminal(...) as terminal:` runs `penlatch run` from READY=1 to a clean stop."""
 
@@ -83,12 +98,17 @@ class Terminal:
             "control": {"socket": self.socket},
             "log": {"level": "debug"},
         }
-        for section, keys in (sections or {}).items():
-            merged.setdefault(section, {}).update(keys)
-        self.config.write_text(toml(merged), encoding="utf-8")
+        self._sections = merged
+        self.configure(sections or {})
         self.process: subprocess.Popen[bytes] | None = None
-        self._wrapper = wrapper
+        self.wrapper = wrapper
         self._notify: socket.socket | None = None
+
+    def configure(self, sections: Mapping[str, Mapping[str, Any]]) -> None:
+        """Have more in its configuration, from the next start on."""
+        for section, keys in sections.items():
+            self._sections.setdefault(section, {}).update(keys)
+        self.config.write_text(toml(self._sections), encoding="utf-8")
 
     def start(self) -> Self:
         """Start the daemon and wait for READY=1."""
@@ -98,11 +118,11 @@ class Terminal:
         self._notify.bind(str(address))
         with self.log_path.open("ab") as journal:
             self.process = subprocess.Popen(
-                [*self._wrapper, sys.executable, "-m", "penlatch", "run", "--config", str(self.config)],
+                [*self.wrapper, sys.executable, "-m", "penlatch", "run", "--config", str(self.config)],
                 env=os.environ | {"NOTIFY_SOCKET": str(address)},
                 stdout=journal,
                 stderr=subprocess.STDOUT,
-                start_new_session=bool(self._wrapper),
+                start_new_session=bool(self.wrapper),
             )
         self.wait_notified("READY=1", START_LIMIT_S)
         return self
@@ -163,7 +183,7 @@ class Terminal:
     def kill(self) -> None:
         """End the daemon as a power cut would."""
         assert self.process
-        if self._wrapper:
+        if self.wrapper:
             os.killpg(self.process.pid, signal.SIGKILL)
         else:
             self.process.kill()

@@ -11,12 +11,16 @@ import select
 import threading
 import time
 import tty
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from penlatch.capture import isdv4
 from penlatch.sim.pty_tablet import PtyTablet
 from penlatch.sim.tablet import Isdv4Tablet, Protocol4Tablet
+from support.hand import undisturbed
 from support.waiting import PATIENCE_S
+
+if TYPE_CHECKING:
+    from penlatch.ink import Trace
 
 STEP_S: Final = 0.05
 
@@ -42,6 +46,12 @@ class _Wired(PtyTablet):
         if self._thread:
             self._thread.join()
         os.close(self._tablet_fd)
+
+    def write(self, trace: Trace) -> float:
+        """Write a signature; return how late the hand was [s], as `support.signing.decided` wants to know."""
+        with undisturbed():
+            self.play(trace)
+        return self.lateness_s
 
     def send(self, data: bytes) -> None:
         """Put bytes on the line, all of them, as fast as it takes them."""

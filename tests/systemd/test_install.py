@@ -43,19 +43,18 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def same_python() -> bool:
-    """Whether the system's Python, which the script takes, can use the libraries of this test run."""
-    path = "/usr/local/bin:/usr/bin:/bin"
-    python = shutil.which("python3", path=path)
+def system_python(program: str) -> str:
+    """What a program prints that is run by the system's Python, which the script takes; nothing where there is none."""
+    python = shutil.which("python3", path="/usr/local/bin:/usr/bin:/bin")
     if python is None:
-        return False
-    run = subprocess.run(
-        [python, "-c", "import sysconfig; print(sysconfig.get_config_var('EXT_SUFFIX'))"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return run.stdout.strip() == str(sysconfig.get_config_var("EXT_SUFFIX"))
+        return ""
+    return subprocess.run([python, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def same_python() -> bool:
+    """Whether the system's Python can use the libraries of this test run."""
+    suffix = "import sysconfig; print(sysconfig.get_config_var('EXT_SUFFIX'))"
+    return system_python(suffix) == str(sysconfig.get_config_var("EXT_SUFFIX"))
 
 
 @pytest.fixture(scope="module")
@@ -73,13 +72,34 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_program_runs_with_its_models(root: Path) -> None:
-    program = root / "opt/penlatch/bin/penlatch"
-    run = subprocess.run([program, "--version"], env=with_libraries(), capture_output=True, text=True, check=True)
+    program = [str(root / "opt/penlatch/bin/python"), "-m", "penlatch", "--version"]
+    run = subprocess.run(program, env=with_libraries(), capture_output=True, text=True, check=True)
     assert run.stdout.startswith("penlatch")
     (models,) = root.glob("opt/penlatch/lib/python3*/site-packages/penlatch/models")
     shipped = {p.name: p.read_bytes() for p in (ROOT / "models").iterdir() if p.suffix in {".tflite", ".json"}}
     assert {p.name: p.read_bytes() for p in models.iterdir()} == shipped
     assert not list(models.parent.rglob("training"))
+
+
+def test_the_program_names_its_python_by_where_it_will_be(root: Path) -> None:
+    program = (root / "opt/penlatch/bin/penlatch").read_text()
+    assert "/opt/penlatch/bin/python" in program.partition("\nimport")[0]
+    assert not [p for p in (root / "opt/penlatch/bin").iterdir() if not p.is_symlink() and str(root) in p.read_text()]
+
+
+def test_the_service_finds_everything_compiled(root: Path) -> None:
+    bytecode = root / "opt/penlatch/bytecode"
+    unit = (ROOT / "systemd/penlatch.service").read_text()
+    assert "PYTHONPYCACHEPREFIX=/opt/penlatch/bytecode" in unit
+    (package,) = root.glob("opt/penlatch/lib/python3*/site-packages/penlatch")
+    library = Path(system_python("import asyncio; print(asyncio.__path__[0])"))
+    for source, place in (
+        (package, bytecode / package.relative_to(root)),
+        (library, bytecode / library.relative_to("/")),
+    ):
+        wanted = {f"{file.relative_to(source).with_suffix('')}" for file in source.rglob("*.py")}
+        found = {str(file.relative_to(place)).partition(".cpython")[0] for file in place.rglob("*.opt-2.pyc")}
+        assert wanted == found
 
 
 def test_everybody_can_read_the_program_whatever_the_umask_of_root(root: Path) -> None:

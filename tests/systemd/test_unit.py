@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -19,14 +20,40 @@ UNIT = SYSTEMD / "penlatch.service"
 EXPOSURE_LIMIT = 1.3
 """Of `systemd-analyze security`, where 10 is a service that may do everything."""
 
-needs_systemd = pytest.mark.skipif(
-    not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed: apt-get install systemd"
-)
-
 
 def settings(text: str, *, commented: bool = False) -> list[tuple[str, str]]:
     """Every `key=value` line of a unit, or those that are commented out."""
     return re.findall(rf"(?m)^{'#' if commented else ''}(\w+)=(.*)$", text)
+
+
+NEEDED = {
+    "PrivateDevices": "pens and serial lines are devices",
+    "DeviceAllow": "likewise",
+    "PrivateUsers": "it would take the groups away to which they belong",
+    "PrivateNetwork": "the broker",
+    "RestrictAddressFamilies_AF_INET_INET6": "likewise",
+    "IPAddressDeny": "likewise: it is anywhere",
+    "RestrictAddressFamilies_AF_UNIX": "its own socket, systemd's and the journal's",
+    "ProcSubset": "the inference runtime asks /proc/cpuinfo for the fast instructions",
+    "RootDirectoryOrRootImage": "Python and its libraries are the system's",
+}
+"""What `systemd-analyze security` finds open, and why it is."""
+UNWEIGHED = {
+    # What it does not look at; tests/kernel/test_installed_terminal.py sees what they do.
+    *("LimitCORE", "MemorySwapMax", "TasksMax", "NoExecPaths", "ExecPaths", "ReadOnlyPaths", "InaccessiblePaths"),
+    *("PrivateIPC", "SystemCallErrorNumber", "DeviceAllow", "IPAddressAllow", "IPAddressDeny"),
+    # Said, although it is systemd's default.
+    *("DevicePolicy", "AmbientCapabilities", "KeyringMode"),
+}
+HARDENING = [
+    f"{key}={value}"
+    for key, value in settings(UNIT.read_text().partition("# What it may touch")[2])
+    if key not in {*UNWEIGHED, "WantedBy"}
+]
+
+needs_systemd = pytest.mark.skipif(
+    not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed: apt-get install systemd"
+)
 
 
 def setting(key: str) -> str:
@@ -46,6 +73,13 @@ def root(tmp_path: Path) -> Path:
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
     return tmp_path
+
+
+def exposed(unit: Path) -> set[str]:
+    """What `systemd-analyze security` finds open, by the names of its JSON."""
+    command = ["systemd-analyze", "security", "--offline=true", "--json=short", str(unit)]
+    told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return {check["json_field"] for check in json.loads(told) if check["set"] is False}
 
 
 def verify(root: Path) -> subprocess.CompletedProcess[str]:
@@ -78,6 +112,15 @@ class TestUnit:
         exposure = re.search(r"Overall exposure level for \S+: ([\d.]+)", result.stdout)
         assert exposure is not None
         assert float(exposure[1]) <= EXPOSURE_LIMIT
+
+    def test_what_it_is_exposed_to_is_what_it_needs(self) -> None:
+        assert exposed(UNIT) == set(NEEDED)
+
+    @pytest.mark.parametrize("line", HARDENING)
+    def test_a_line_of_its_sandbox_that_went_would_be_missed(self, tmp_path: Path, line: str) -> None:
+        loosened = tmp_path / UNIT.name
+        loosened.write_text(UNIT.read_text().replace(f"\n{line}\n", "\n"))
+        assert exposed(loosened) > set(NEEDED)
 
 
 class TestAgreement:

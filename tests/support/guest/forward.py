@@ -1,6 +1,6 @@
 """On the host: the tests of tests/kernel run in a guest, all that ask for the same machine together.
 
-Each has its result here, as if it had run here. `pytestmark = pytest.mark.guest("wired")` names a machine.
+Each has its result here, as if it had run here. `pytestmark = pytest.mark.guest("usb")` names a machine.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from support.guest.image import LabMissingError
-from support.guest.machine import Outcome, run_tests
+from support.guest.machine import MACHINES, Outcome, run_tests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MARK: Final = "guest"
+SIDE_BY_SIDE: Final = 2
 IN_GUEST: Final = "PENLATCH_GUEST" in os.environ
 
 
@@ -30,11 +31,12 @@ def machine_of(item: pytest.Item) -> str | None:
 
 @functools.cache
 def _outcomes(session: pytest.Session) -> dict[str, Outcome | LabMissingError]:
-    """Run all machines that tests of this session want, side by side."""
-    nodes: dict[str, list[str]] = {}
+    """Run all machines that tests of this session want, two at a time: of more, each is slower than a hand."""
+    wanted: dict[str, list[str]] = {machine: [] for machine in MACHINES}
     for item in session.items:
         if machine := machine_of(item):
-            nodes.setdefault(machine, []).append(item.nodeid)
+            wanted[machine].append(item.nodeid)
+    nodes = {machine: tests for machine, tests in wanted.items() if tests}
 
     def outcome(machine: str) -> Outcome | LabMissingError:
         try:
@@ -42,7 +44,7 @@ def _outcomes(session: pytest.Session) -> dict[str, Outcome | LabMissingError]:
         except LabMissingError as missing:
             return missing
 
-    with ThreadPoolExecutor(len(nodes)) as machines:
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as machines:
         return dict(zip(nodes, machines.map(outcome, nodes), strict=True))
 
 

@@ -18,12 +18,13 @@ from typing import Final
 
 INIT: Final = Path(__file__).with_name("init.sh")
 MODULES: Final = (
-    *("virtio_pci", "9pnet_virtio", "9p", "overlay"),
+    *("virtio_pci", "9pnet_virtio", "9p", "overlay", "loop", "crc32c_generic", "ext4"),
     *("evdev", "uinput", "uhid", "hid-generic", "usbhid", "uhci-hcd"),
     *("vhci-hcd", "wacom", "hid-uclogic"),
     *("serport", "wacom_w8001", "wacom_serial4", "ftdi_sio"),
+    "hid-cp2112",
 )
-"""Root and files; pens; USB over bytes, and its tablets; serial lines and the kernel's decoders for them."""
+"""Root, files and disks; pens; USB over bytes, and its tablets; serial lines and the kernel's decoders; GPIO."""
 KERNEL_PACKAGE: Final = "linux-image-amd64"
 """Names the newest kernel by what it depends on."""
 XZ: Final = b"\xfd7zXZ\0"
@@ -152,11 +153,12 @@ def _in_order(modules: Path) -> dict[str, bytes]:
         content = lzma.decompress(content) if files[name].suffix == ".xz" else content
         needed = re.search(rb"\0depends=([^\0]*)\0", content)
         before = re.findall(rb"\0softdep=pre: ([^\0]*)\0", content)
-        for other in [
-            *(needed[1].split(b",") if needed and needed[1] else []),
-            *(m for s in before for m in s.split()),
-        ]:
+        for other in needed[1].split(b",") if needed and needed[1] else []:
             add(_plain(other.decode()))
+        for other in (module for line in before for module in line.split()):
+            # Some name what a module does, as ext4's "crypto-crc32c", and not the module.
+            if (plain := _plain(other.decode())) in files:
+                add(plain)
         found[name] = content
 
     for name in MODULES:

@@ -101,6 +101,7 @@ class UsbTablet(ABC):
             Whether it was written to its end, the pen away again; False if the tablet was unplugged meanwhile.
         """
         motion = over_tablet(trace, width_mm=self.width_mm, height_mm=self.height_mm)
+        # Not `undisturbed`: the kernel's own threads, which fetch the reports, would wait for this one.
         start = time.monotonic()
         for row, t in enumerate(motion.t):
             if self.unplugged.wait(max(0.0, start + float(t) - time.monotonic())):

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from penlatch.capture.replay.evemu import read_evemu
 from penlatch.capture.replay.player import Pace, ReplayPen
+from penlatch.capture.replay.serial import read_serial
 from penlatch.cli import main
 from penlatch.sim.tablet import Isdv4Tablet
 from penlatch.sim.writer import Writer
@@ -23,7 +24,7 @@ from support.figures import lissajous
 from support.recordings import PlainRecording, recordings
 from support.strokes import all_batches
 from support.umockdev import MockDevice, Testbed
-from support.waiting import PATIENCE_S
+from support.waiting import PATIENCE_S, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,11 +54,17 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, out + told
 
 
+async def play_to_the_end(tablet: Isdv4Tablet, file: Path) -> None:
+    """Play something, and wait until the last of it is in the file: what is under way when a line ends is lost."""
+    tablet.play(lissajous())
+    await eventually(lambda: sum(map(len, read_serial(file).frames())) == tablet.packets_sent)
+
+
 async def test_ctrl_c_ends_it_and_the_file_is_a_pen(tmp_path: Path) -> None:
     file = tmp_path / "pen.serial"
     with Isdv4Tablet() as tablet:
         process = started(tablet, file)
-        tablet.play(lissajous())
+        await play_to_the_end(tablet, file)
         process.send_signal(signal.SIGINT)
         status, told = ended(process)
         assert status == 0, told
@@ -68,11 +75,11 @@ async def test_ctrl_c_ends_it_and_the_file_is_a_pen(tmp_path: Path) -> None:
     assert sum(map(len, batches)) == sent
 
 
-def test_a_tablet_that_is_pulled_out_leaves_what_it_sent(tmp_path: Path) -> None:
+async def test_a_tablet_that_is_pulled_out_leaves_what_it_sent(tmp_path: Path) -> None:
     file = tmp_path / "pen.serial"
     with Isdv4Tablet() as tablet:
         process = started(tablet, file, "--json")
-        tablet.play(lissajous())
+        await play_to_the_end(tablet, file)
         tablet.unplug()
         status, told = ended(process)
     assert status == 3

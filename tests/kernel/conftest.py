@@ -16,6 +16,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
     return True
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """A test that needed a second guest is not hidden."""
+    forward.tell_second_runs(config, terminalreporter)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _the_guest_can_count() -> None:
     """An emulated processor that miscalculates would make noise of every decision."""

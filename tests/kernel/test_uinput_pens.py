@@ -249,8 +249,7 @@ def test_a_tablet_that_is_pulled_out_while_somebody_enrols_costs_what_was_being_
         assert told.last["outcome"] == "enrolled"
         lost = [event for event in told.events if event.get("reason") == Reason.PEN_LOST]
         assert [event["outcome"] for event in lost] == ["retry"]
-        decision = decided(terminal, sign)
-        assert (decision.verdict, decision.user) == (Verdict.MATCH, "bea")
+        assert_known(terminal, "bea", BEA, pen.write)
         Client(terminal.socket).delete_user("bea")
     pen_missed(terminal)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 
@@ -58,6 +58,8 @@ class EvdevTablet(Testbed):
     Enter it before the program starts, which waits for it. Leave it before the program is to end: umockdev ends no
     sooner than its script.
     """
+
+    node: Final = NODE
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)

@@ -211,9 +211,10 @@ class Torture:
             ask(terminal, result)
             client = Client(terminal.socket)
             end = time.monotonic() + DRAIN_LIMIT_S
-            while client.status().outbox_depth and time.monotonic() < end:
+            (newest,) = client.decisions(limit=1)
+            # What was acknowledged is on its way to a consumer who may have to connect anew; the newest comes last.
+            while (client.status().outbox_depth or newest.seq not in result.seen) and time.monotonic() < end:
                 time.sleep(0.1)
-            time.sleep(0.5)  # what was acknowledged last is on its way to the consumer
 
     def _look(self, terminal: Terminal, result: Result) -> None:
         database = self.state / "penlatch.db"

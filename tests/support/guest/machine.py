@@ -79,14 +79,29 @@ class Outcome:
 
     reports: Mapping[str, list[dict[str, Any]]]
     """By node id: the reports of a test's phases, as `pytest_report_to_serializable` gave them."""
-    booted: bool
-    """It came as far as to run tests."""
     console: str
     """The end of what it printed."""
 
+    def of(self, node: str) -> list[dict[str, Any]]:
+        """Return what was told of a test."""
+        return self.reports.get(node, [])
+
+    def ended(self, node: str) -> bool:
+        """Return whether a test came to its end before the guest did."""
+        return any(told["when"] == "teardown" for told in self.of(node))
+
+    def held(self, node: str) -> bool:
+        """Return whether a test came to its end, and nothing of it failed."""
+        return self.ended(node) and all(told["outcome"] != "failed" for told in self.of(node))
+
+    def with_second(self, second: Outcome) -> Outcome:
+        """Return this with, for what did not hold, what came back from a second guest."""
+        held = {node: told for node, told in self.reports.items() if self.held(node)}
+        return Outcome({**held, **second.reports}, second.console)
+
 
 def run_tests(machine: str, nodes: Sequence[str]) -> Outcome:
-    """Boot a machine and run tests in it; once more if it does not come as far as that.
+    """Boot a machine and run tests in it.
 
     Raises:
         LabMissingError: if there can be no guest here.
@@ -99,9 +114,8 @@ def run_tests(machine: str, nodes: Sequence[str]) -> Outcome:
     try:
         layer = install(IMAGES) if wanted.terminal else None
     except InstallError as error:
-        return Outcome(reports={}, booted=False, console=f"scripts/install failed:\n{error}")
-    outcome = _boot(image, wanted, nodes, layer)
-    return outcome if outcome.booted else _boot(image, wanted, nodes, layer)
+        return Outcome(reports={}, console=f"scripts/install failed:\n{error}")
+    return _boot(image, wanted, nodes, layer)
 
 
 def _boot(image: Image, machine: Machine, nodes: Sequence[str], layer: Path | None) -> Outcome:
@@ -138,7 +152,7 @@ def _boot(image: Image, machine: Machine, nodes: Sequence[str], layer: Path | No
             report = json.loads(line)
             found.setdefault(report["nodeid"], []).append(report)
         tail = console.decode(errors="replace").replace("\r", "").splitlines()[-CONSOLE_TAIL:]
-        return Outcome(reports=found, booted=reports.exists(), console="\n".join(tail))
+        return Outcome(reports=found, console="\n".join(tail))
 
 
 def _share(tag: str, path: Path, options: str) -> tuple[str, ...]:

@@ -145,6 +145,35 @@ async def test_a_pen_in_contact_is_looked_at_until_it_sends_nothing_and_then_fol
     reader.pause()
 
 
+async def test_motion_of_a_pen_in_contact_is_handed_over_at_a_look_when_it_is_due(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evdev_reader, "MOTION_DELAY_S", 0.2)
+    reader = EventReader(pipe[0], patient=True)
+    reader.writing = True
+    reading = asyncio.create_task(soon(reader))
+    began, sent = asyncio.get_running_loop().time(), 0
+    while not reading.done():
+        os.write(pipe[1], MOTION)
+        sent += 1
+        await asyncio.sleep(0.001)
+        assert reader._delivery is None
+    assert asyncio.get_running_loop().time() - began >= 0.2 - evdev_reader.WRITING_POLL_S[1]
+    assert 1 < len(await reading) // len(MOTION) <= sent
+    reader.pause()
+
+
+async def test_motion_of_a_pen_that_then_rests_on_the_tablet_is_handed_over_after_its_delay(
+    pipe: tuple[int, int],
+) -> None:
+    reader = EventReader(pipe[0], patient=True)
+    reader.writing = True
+    os.write(pipe[1], MOTION)
+    assert await soon(reader) == MOTION
+    assert reader._following
+    reader.pause()
+
+
 async def test_a_pen_in_contact_that_says_a_key_is_followed_again(pipe: tuple[int, int]) -> None:
     reader = EventReader(pipe[0], patient=True)
     reader.writing = True

@@ -58,6 +58,7 @@ class EventReader:
         """Whether the pen is in contact, likewise."""
         self._look_s = WRITING_POLL_S[0]
         self._read_at = 0.0
+        self._waiting_since = 0.0
         self._fd = fd
         self._patient = patient
         self._backlog = bytearray()
@@ -134,31 +135,39 @@ class EventReader:
                 self._loop.remove_reader(self._fd)
                 self._following = False
             self._poll = self._loop.call_later(wait_s, self._read)
+            # A look is a waking anyway: what would be due about halfway to the next goes with this one.
+            if time.monotonic() + wait_s / 2 >= self._due:
+                self._ready.set()
 
     def _read(self) -> None:
         try:
             data = os.read(self._fd, READ_SIZE)
         except BlockingIOError:
             self._follow()
+            self._deliver_in_time()
             return
         except OSError as error:
             self.stop(error)
             return
-        if not data:
+        if data:
+            self._keep(data)
+        else:
             self.stop(OSError(errno.ENODEV, os.strerror(errno.ENODEV)))
-            return
+
+    def _keep(self, data: bytes) -> None:
+        """Keep what was read until it is handed over, and arrange for that and for the next look."""
+        now = time.monotonic()
+        if not self._backlog:
+            self._waiting_since = now
         self._backlog += data
         if len(self._backlog) > BACKLOG_BYTES:
             self.pause()
             self._ready.set()
             return
-        now = time.monotonic()
         prompt, self._read_at = now - self._read_at <= MOTION_DELAY_S, now
         waits = self._patient and prompt and EV_KEY not in data[_TYPE_OFFSET :: INPUT_EVENT.itemsize]
         if not waits:
             self._ready.set()
-        elif self._delivery is None and self._loop is not None:
-            self._delivery = self._loop.call_later(RESTING_DELAY_S if self.resting else MOTION_DELAY_S, self._ready.set)
         if self.resting:
             self._look_later(RESTING_POLL_S)
         elif self.writing and waits:
@@ -169,6 +178,18 @@ class EventReader:
         else:
             self._look_s = WRITING_POLL_S[0]
             self._follow()
+            if waits:
+                self._deliver_in_time()
+
+    @property
+    def _due(self) -> float:
+        """When motion has waited for long enough, on the monotonic clock [s]."""
+        return self._waiting_since + (RESTING_DELAY_S if self.resting else MOTION_DELAY_S)
+
+    def _deliver_in_time(self) -> None:
+        """Hand over when it is due, whether or not more comes."""
+        if self._backlog and self._delivery is None and self._loop is not None:
+            self._delivery = self._loop.call_later(self._due - time.monotonic(), self._ready.set)
 
 
 def _cancel(timer: asyncio.TimerHandle | None) -> None:

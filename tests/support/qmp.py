@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 READ_SIZE: Final = 4096
+RESET: Final = b"\xff"
+"""No JSON: QEMU forgets what it has of a command. What it greets with is sent back to it, as an echo, until the line is
+raw; each piece is refused, each refusal is sent back, and the last of it stands before the first command."""
 
 
 class QmpError(Exception):
@@ -37,16 +40,10 @@ class Qmp:
     def __enter__(self) -> Self:
         self._fd = os.open(self._path, os.O_RDWR | os.O_NOCTTY)
         tty.setraw(self._fd)
-        self._greet()
-        return self
-
-    def _greet(self) -> None:
-        """Begin. The first answer is lost where the greeting, which nobody read, filled the line before it."""
+        os.write(self._fd, RESET)
         with contextlib.suppress(QmpError):  # refused where somebody has spoken to this monitor before
-            try:
-                self.execute("qmp_capabilities")
-            except TimeoutError:
-                self.execute("qmp_capabilities")
+            self.execute("qmp_capabilities")
+        return self
 
     def __exit__(self, *_: object) -> None:
         os.close(self._fd)

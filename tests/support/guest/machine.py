@@ -44,10 +44,11 @@ class Machine:
     """It is a terminal: systemd is PID 1, and penlatch is installed. The tests are a unit of it."""
 
 
-# /dev/ttyS1 to /dev/ttyS2.
+# /dev/ttyS1 to /dev/ttyS2. Each line has an interrupt of its own: of two that share one, as those of a PC do, one may
+# wait for ever for an interrupt that the other has taken back.
 NULL_MODEM: Final = (
-    *("-chardev", "socket,id=n1,path={run}/null,server=on,wait=off", "-device", "isa-serial,chardev=n1,index=1"),
-    *("-chardev", "socket,id=n2,path={run}/null", "-device", "isa-serial,chardev=n2,index=2"),
+    *("-chardev", "socket,id=n1,path={run}/null,server=on,wait=off", "-device", "isa-serial,chardev=n1,index=1,irq=3"),
+    *("-chardev", "socket,id=n2,path={run}/null", "-device", "isa-serial,chardev=n2,index=2,irq=5"),
 )
 
 WIRED: Final = Machine(
@@ -56,7 +57,7 @@ WIRED: Final = Machine(
         *NULL_MODEM,
         # QEMU's monitor, for the guest, on /dev/ttyS3.
         *("-chardev", "socket,id=q1,path={run}/qmp,server=on,wait=off", "-mon", "chardev=q1,mode=control"),
-        *("-chardev", "socket,id=q2,path={run}/qmp", "-device", "isa-serial,chardev=q2,index=3"),
+        *("-chardev", "socket,id=q2,path={run}/qmp", "-device", "isa-serial,chardev=q2,index=3,irq=7"),
         # The cable of a USB adapter that is plugged in later; its far end is /dev/ttyS4.
         *("-chardev", "socket,id=c1,path={run}/cable,server=on,wait=off"),
         *("-chardev", "socket,id=c2,path={run}/cable", "-device", "pci-serial,chardev=c2"),

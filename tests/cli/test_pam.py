@@ -19,8 +19,8 @@ from penlatch.errors import RequestError
 from penlatch.messages import Armed
 from penlatch.sim.tablet import Isdv4Tablet
 from penlatch.sim.writer import Writer
-from support.door import IDLE_S, know
-from support.signing import pen_found
+from support.door import know
+from support.signing import IDLE_S, pen_found
 from support.terminal import Terminal
 from support.waiting import PATIENCE_S
 

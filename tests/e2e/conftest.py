@@ -8,7 +8,8 @@ import pytest
 
 from penlatch.sim.tablet import Isdv4Tablet
 from penlatch.sim.writer import Writer
-from support.door import IDLE_S, Door, broker_section
+from support.door import Door, broker_section
+from support.signing import IDLE_S
 from support.terminal import Terminal
 
 if TYPE_CHECKING:

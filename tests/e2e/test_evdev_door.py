@@ -17,8 +17,9 @@ from penlatch.capture.replay.inkml import write_inkml
 from penlatch.control.client import Client
 from penlatch.verify.verifier import Verifier
 from support.broker import Observer
-from support.door import IDLE_S, broker_section, know
+from support.door import broker_section, know
 from support.evdev_tablet import NAME, NODE, EvdevTablet, reported
+from support.signing import IDLE_S
 from support.terminal import Terminal
 from support.waiting import eventually
 

@@ -21,7 +21,8 @@ from penlatch.messages import Health, Part
 from penlatch.verify.artefacts import default_directory
 from support.broker import CONSUMER, TERMINAL, Mosquitto, Observer
 from support.certificates import Authority
-from support.door import IDLE_S, Door, broker_section
+from support.door import Door, broker_section
+from support.signing import IDLE_S
 from support.small_disk import NONE_HERE, may_mount, small_disk
 from support.terminal import Terminal
 from support.torture import FAKETIME

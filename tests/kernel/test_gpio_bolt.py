@@ -7,17 +7,15 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import pytest
 
 from penlatch.bolt.bolt import Bolt
 from penlatch.config import Bolt as Rule
 from penlatch.control.client import Client
 from penlatch.messages import Decision, Verdict
-from support.door import IDLE_S, know
 from support.examples import decision
 from support.gpio_adapter import GpioAdapter
-from support.signing import ADA, EVE, PATIENT, assert_known, decided, pen_found, signed, soon
+from support.signing import ADA, EVE, IDLE_S, PATIENT, acquaint, assert_known, decided, pen_found, signed, soon
 from support.terminal import Terminal
 from support.uinput_pens import WACOM, UinputPen
 
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.guest("usb")
+pytestmark = pytest.mark.guest("terminal")
 
 LINE: Final = 2
 SHORT_S: Final = 0.2
@@ -109,8 +107,7 @@ def test_the_daemon_opens_for_who_is_known_alone_and_shuts_what_a_killed_one_lef
         **PATIENT,
     }
     terminal = Terminal(tmp_path / "door-1", device="evdev:", sections=sections)
-    rng = np.random.default_rng(0)
-    know(terminal, "ada", [ADA.genuine(rng) for _ in range(5)])
+    acquaint(terminal.folder, "ada")
     with UinputPen(WACOM) as pen, terminal:
         pen_found(terminal)
         bolt = Client(terminal.socket).status().bolt

@@ -15,15 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
-import numpy as np
 import pytest
 
 from support.broker import TERMINAL, Mosquitto, Observer
-from support.door import IDLE_S, know
 from support.hanging import disk, frozen, hang_until_killed, main_thread, worker_thread
 from support.installed_terminal import UNIT, InstalledTerminal, systemctl
 from support.programs.try_sandbox import SHARED_KEY
-from support.signing import ADA, PATIENT, assert_known, pen_found, pen_missed, soon
+from support.signing import ADA, IDLE_S, PATIENT, acquaint, assert_known, pen_found, pen_missed, soon
 from support.uinput_pens import WACOM, UinputPen
 from support.wired import WiredIsdv4Tablet
 
@@ -36,7 +34,7 @@ NAME: Final = "door-1"
 STATE: Final = f"penlatch/{NAME}/state"
 DECISION: Final = f"penlatch/{NAME}/decision"
 NEAR_END, FAR_END = "/dev/ttyS1", "/dev/ttyS2"
-WATCHDOG_S: Final = 15
+WATCHDOG_S: Final = 10
 """In the place of the unit's 60 s."""
 EXPOSURE_LIMIT: Final = 1.3
 PROGRAM: Final = Path(__file__).parents[1] / "support/programs/try_sandbox.py"
@@ -61,8 +59,7 @@ def terminal(tmp_path_factory: pytest.TempPathFactory, broker: Mosquitto) -> Ite
     terminal.drop_in("tests", f"WatchdogSec={WATCHDOG_S}", f"LoadCredential=mqtt.password:{folder / 'password'}")
     with disk(terminal.folder, folder / "disk"):
         configure(terminal, "evdev:", broker)
-        rng = np.random.default_rng(0)
-        know(terminal, "ada", [ADA.genuine(rng) for _ in range(5)])
+        acquaint(terminal.folder, "ada")
         terminal.own()
         yield terminal
         terminal.stop()

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from penlatch.sim.pty_tablet import PtyTablet
     from support.serial_drivers import State
 
-pytestmark = pytest.mark.guest("serial")
+pytestmark = pytest.mark.guest("wired")
 
 NEAR_END: Final = "/dev/ttyS1"
 FAR_END: Final = "/dev/ttyS2"

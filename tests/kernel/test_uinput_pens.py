@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import stat
 import subprocess
@@ -28,15 +27,16 @@ from penlatch.capture.evdev_tablet import Normaliser
 from penlatch.capture.replay.evemu import read_evemu
 from penlatch.control.client import Client
 from penlatch.messages import Reason, Verdict
-from support.door import IDLE_S, know
 from support.input_line import EVENT
 from support.signing import (
     ADA,
     BEA,
     EVE,
+    IDLE_S,
     LIMIT_S,
     PATIENT,
     SETTLED_S,
+    acquaint,
     assert_known,
     decided,
     pen_found,
@@ -82,19 +82,10 @@ SECTIONS: Final[dict[str, dict[str, Any]]] = {
 
 
 @pytest.fixture(scope="module")
-def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a terminal that knows ada and never ran: to make her known takes this processor a while."""
-    terminal = Terminal(tmp_path_factory.mktemp("known"), device="evdev:", sections=SECTIONS)
-    rng = np.random.default_rng(0)
-    know(terminal, "ada", [ADA.genuine(rng) for _ in range(5)])
-    return terminal.folder
-
-
-@pytest.fixture(scope="module")
-def terminal(known: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
+def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
     """Return a running terminal that knows ada, was started without a pen and takes the only one that comes."""
     folder = tmp_path_factory.mktemp("uinput")
-    shutil.copytree(known, folder, dirs_exist_ok=True)
+    acquaint(folder, "ada")
     with Terminal(folder, device="evdev:", sections=SECTIONS) as terminal:
         yield terminal
 
@@ -254,11 +245,11 @@ def test_a_tablet_that_is_pulled_out_while_somebody_enrols_costs_what_was_being_
     pen_missed(terminal)
 
 
-def test_a_tablet_that_the_service_may_open_only_later_is_read_as_soon_as_it_may(known: Path) -> None:
+def test_a_tablet_that_the_service_may_open_only_later_is_read_as_soon_as_it_may() -> None:
     """As udev does it: the node comes as root's, and is given to the group of the service a moment later."""
     with tempfile.TemporaryDirectory(dir="/run") as folder, UinputPen(WACOM) as pen:
         Path(pen.path).chmod(0o600)
-        shutil.copytree(known, folder, dirs_exist_ok=True)
+        acquaint(Path(folder), "ada")
         service = Terminal(
             Path(folder),
             device="evdev:",

@@ -9,10 +9,9 @@ import pytest
 
 from penlatch.control.client import Client
 from penlatch.messages import Verdict
-from support.door import IDLE_S, know
 from support.qemu_tablet import QemuCable
 from support.qmp import Qmp
-from support.signing import ADA, PATIENT, assert_known, pen_found, pen_missed
+from support.signing import ADA, IDLE_S, PATIENT, acquaint, assert_known, pen_found, pen_missed
 from support.terminal import Terminal
 from support.waiting import PATIENCE_S
 from support.wired import WiredIsdv4Tablet
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.guest("serial")
+pytestmark = pytest.mark.guest("wired")
 
 
 @pytest.fixture
@@ -36,8 +35,7 @@ def cable() -> Iterator[QemuCable]:
 def test_a_cable_may_come_late_and_go_and_come_again_also_in_mid_signature(tmp_path: Path, cable: QemuCable) -> None:
     sections: dict[str, dict[str, Any]] = {"terminal": {"mode": "always"}, "segment": {"idle_s": IDLE_S}, **PATIENT}
     terminal = Terminal(tmp_path / "door-1", device=f"isdv4:{cable.near_end}", sections=sections)
-    rng = np.random.default_rng(0)
-    know(terminal, "ada", [ADA.genuine(rng) for _ in range(5)])
+    acquaint(terminal.folder, "ada")
     with WiredIsdv4Tablet(cable.far_end, size_mm=(263.12, 165.2)) as tablet, terminal:
         pen_missed(terminal)
         for seed in (5, 6):

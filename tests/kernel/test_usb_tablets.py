@@ -10,19 +10,31 @@ import asyncio
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 
 from penlatch.capture.evdev_pen import EvdevPen
 from penlatch.errors import PenError
 from penlatch.messages import Reason, Verdict
-from support.door import IDLE_S, know
 from support.qemu_tablet import QemuTablet
 from support.qmp import Qmp
 from support.recordings import hid_descriptors
-from support.signing import ADA, EVE, PATIENT, PIA, assert_known, decided, pen_found, pen_missed, signed, soon
+from support.signing import (
+    ADA,
+    EVE,
+    IDLE_S,
+    LEANING,
+    PATIENT,
+    PIA,
+    acquaint,
+    assert_known,
+    decided,
+    pen_found,
+    pen_missed,
+    signed,
+    soon,
+)
 from support.terminal import Terminal
 from support.usbip.tablets import GaomonM10K, GaomonM106K, PenReport, WacomIntuosPro
 
@@ -30,13 +42,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from penlatch.capture.frames import Frames
-    from penlatch.ink import Trace
     from support.usbip.tablets import UsbTablet
 
-pytestmark = pytest.mark.guest("usb")
-
-LEANING: Final = (12, -25)
-"""How ada holds her pen: to the right, and away from her [degrees]."""
+pytestmark = pytest.mark.guest("wired")
 
 TABLETS = pytest.mark.parametrize("tablet", [WacomIntuosPro, GaomonM106K, GaomonM10K], indirect=True)
 TABLETS_WITH_TILT = pytest.mark.parametrize("tablet", [WacomIntuosPro, GaomonM106K], indirect=True)
@@ -57,20 +65,9 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
     """
     sections: dict[str, dict[str, Any]] = {"terminal": {"mode": "always"}, "segment": {"idle_s": IDLE_S}, **PATIENT}
     terminal = Terminal(tmp_path_factory.mktemp("usb"), device="evdev:", sections=sections)
-    rng = np.random.default_rng(0)
-    know(terminal, "ada", [leaning(ADA.genuine(rng), LEANING) for _ in range(5)])
-    know(terminal, "pia", [without_pressure(PIA.genuine(rng)) for _ in range(5)])
+    acquaint(terminal.folder, "leaning ada, pia without pressure")
     with terminal:
         yield terminal
-
-
-def leaning(trace: Trace, tilt: tuple[int, int]) -> Trace:
-    x, y = (np.full(len(trace), float(angle)) for angle in tilt)
-    return replace(trace, tilt_x=x, tilt_y=y)
-
-
-def without_pressure(trace: Trace) -> Trace:
-    return replace(trace, p=np.where(trace.down, 0.5, 0.0))
 
 
 def frames_of(tablet: UsbTablet, reports: Sequence[PenReport], *, more: int = 0) -> list[Frames]:

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from support.broker import Mosquitto
     from support.terminal import Acted, Reachable, Terminal
 
-IDLE_S = 0.5
-"""Pen-up wait in these tests [s]: synthetic people never pause longer within a signature."""
-
 
 @dataclass
 class Door:

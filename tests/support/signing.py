@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import time
+from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -19,13 +22,15 @@ if TYPE_CHECKING:
     from penlatch.messages import Decision
     from support.terminal import Reachable
 
+IDLE_S: Final = 0.5
+"""Pen-up wait of a terminal in tests [s]: synthetic people never pause longer within a signature."""
 LIMIT_S: Final = 60.0
 """How long a test waits for what must come [s]; an emulated processor takes twenty times as long as a real one."""
 PATIENT: Final[dict[str, dict[str, bool]]] = {"lockout": {"enabled": False}, "replay": {"enabled": False}}
 """Configuration of a terminal at which strangers sign again and again, and the same is written once more."""
 ATTEMPTS: Final = 6
 """How often somebody signs who is asked to sign again, or whose hand the machine held up."""
-CHANCES: Final = 3
+CHANCES: Final = 5
 """How often somebody signs who is not recognised."""
 LATE_S: Final = 0.06
 """A hand that the machine held up for so long wrote something else [s]: 4 % of a signature."""
@@ -38,12 +43,33 @@ EVE: Final = Writer(57)
 BEA: Final = Writer(60)
 PIA: Final = Writer(111)
 
+LEANING: Final = (12, -25)
+"""How ada may hold her pen: to the right, and away from her [degrees]."""
+ACQUAINTED: Final = Path("/out/known")
+"""Where a guest finds the states of terminals that know somebody; see `support.guest.known`."""
+
 _seeds = count(5)
 
 
 def signed(writer: Writer) -> Trace:
     """Return a new signature of somebody each time: nobody signs twice in the same way, and a terminal knows it."""
     return writer.genuine(np.random.default_rng(next(_seeds)))
+
+
+def leaning(trace: Trace, tilt: tuple[int, int]) -> Trace:
+    """Return it as written with a pen that is held so [degrees]."""
+    x, y = (np.full(len(trace), float(angle)) for angle in tilt)
+    return replace(trace, tilt_x=x, tilt_y=y)
+
+
+def without_pressure(trace: Trace) -> Trace:
+    """Return it as written with a pen that knows only contact."""
+    return replace(trace, p=np.where(trace.down, 0.5, 0.0))
+
+
+def acquaint(folder: Path, name: str) -> None:
+    """In a guest: give a terminal that never ran, whose state lies in `folder`, what one of `guest.known` knows."""
+    shutil.copytree(ACQUAINTED / name, folder, dirs_exist_ok=True)
 
 
 def soon(condition: Callable[[], object], what: str, *, pause_s: float = 0.05) -> None:

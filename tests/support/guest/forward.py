@@ -1,6 +1,6 @@
 """On the host: the tests of tests/kernel run in a guest, all that ask for the same machine together.
 
-Each has its result here, as if it had run here. `pytestmark = pytest.mark.guest("usb")` names a machine.
+Each has its result here, as if it had run here. `pytestmark = pytest.mark.guest("wired")` names a machine.
 
 What failed is run once more, in a guest that has the host for itself: a hand that was held up wrote something else.
 The second result counts; `tell_second_runs` says of which tests there was one, and how the first failed.
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MARK: Final = "guest"
-SIDE_BY_SIDE: Final = 2
 IN_GUEST: Final = "PENLATCH_GUEST" in os.environ
 
 _FIRST_RUNS: Final = pytest.StashKey[dict[pytest.Item, Outcome]]()
@@ -37,7 +36,7 @@ def machine_of(item: pytest.Item) -> str | None:
 
 @functools.cache
 def _outcomes(session: pytest.Session) -> dict[str, Outcome | LabMissingError]:
-    """Run all machines that tests of this session want, two at a time: of more, each is slower than a hand."""
+    """Run all machines that tests of this session want, side by side."""
     wanted: dict[str, list[pytest.Item]] = {machine: [] for machine in MACHINES}
     for item in session.items:
         if machine := machine_of(item):
@@ -50,7 +49,7 @@ def _outcomes(session: pytest.Session) -> dict[str, Outcome | LabMissingError]:
         except LabMissingError as missing:
             return missing
 
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as machines:
+    with ThreadPoolExecutor(len(MACHINES)) as machines:
         outcomes = dict(zip(wanted, machines.map(outcome, wanted), strict=True))
     first_runs = session.config.stash.setdefault(_FIRST_RUNS, {})
     for machine, first in outcomes.items():

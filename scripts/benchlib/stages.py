@@ -26,7 +26,7 @@ from penlatch.signal.features import global_features
 from penlatch.signal.preprocess import clean
 from penlatch.store.store import Store
 from penlatch.store.vault import Vault
-from penlatch.verify import alignment, bilstm_se, calibrate, multichannel
+from penlatch.verify import alignment, bilstm_se, calibrate, multichannel, replay
 from penlatch.verify.artefacts import CALIBRATION, Artefacts
 from penlatch.verify.bilstm_se import BilstmSe
 from penlatch.verify.calibrate import Calibration, Evidence
@@ -67,6 +67,7 @@ class _Stopwatch:
 
 STAGES = {
     "segment": "all frames of one signature through the segmenter, in the reads in which a tablet delivers them",
+    "replay": "the course of the signature, and the nearest of those of all measured ones",
     "clean": "contact frames, stroke starts, smoothing",
     "features": "the global features",
     "network": "sequence and one run of the network",
@@ -129,8 +130,11 @@ def _judge(watch: _Stopwatch, references: Sequence[Trace], queries: Sequence[Tra
     calibration = Calibration.from_bytes(artefacts.files[CALIBRATION], path=CALIBRATION)
     verifier = Verifier.load()
     template = verifier.template([verifier.analyse(trace) for trace in references])
+    before = np.stack([replay.course(query) for query in queries])
     for number, query in enumerate(queries):
         trace = _segment(watch, query)
+        with watch.stage("replay"):
+            replay.nearest(replay.course(trace), before)
         with watch.stage("clean"):
             ink = clean(trace)
         with watch.stage("features"):

@@ -14,6 +14,7 @@ import numpy as np
 from penlatch.control.client import Client
 from penlatch.messages import Verdict
 from penlatch.sim.writer import Writer
+from support.guest import boot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,9 +46,6 @@ PIA: Final = Writer(111)
 
 LEANING: Final = (12, -25)
 """How ada may hold her pen: to the right, and away from her [degrees]."""
-ACQUAINTED: Final = Path("/out/known")
-"""Where a guest finds the states of terminals that know somebody; see `support.guest.known`."""
-
 _seeds = count(5)
 
 
@@ -69,7 +67,7 @@ def without_pressure(trace: Trace) -> Trace:
 
 def acquaint(folder: Path, name: str) -> None:
     """In a guest: give a terminal that never ran, whose state lies in `folder`, what one of `guest.known` knows."""
-    shutil.copytree(ACQUAINTED / name, folder, dirs_exist_ok=True)
+    shutil.copytree(Path("/out", boot.KNOWN, name), folder, dirs_exist_ok=True)
 
 
 def soon(condition: Callable[[], object], what: str, *, pause_s: float = 0.05) -> None:

@@ -17,6 +17,8 @@ FIRST: Final = "run.sh"
 """What the init of `image` starts, in the folder that guest and host share (`/out` in the guest)."""
 REPORTS: Final = "reports.jsonl"
 """What each test came to; see `report`."""
+KNOWN: Final = "known"
+"""The states of terminals that know somebody; see `known`."""
 
 _PLUGINS: Final = (
     *("-p", "no:cacheprovider", "-p", "support.guest.report"),

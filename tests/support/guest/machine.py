@@ -123,7 +123,7 @@ def _boot(image: Image, machine: Machine, nodes: Sequence[str], layer: Path | No
         out = Path(folder) / "out"
         out.mkdir()
         boot.write(out, CHECKOUT, nodes, under_systemd=machine.terminal)
-        known.enrol(out / "known")
+        known.enrol(out / boot.KNOWN)
         command = [
             *(QEMU, "-M", "pc", "-bios", "qboot.rom", "-cpu", CPU, "-m", str(MEMORY_MB)),
             *("-accel", "tcg,thread=multi", "-nodefaults", "-no-user-config", "-nographic", "-no-reboot"),

@@ -68,12 +68,18 @@ def test_a_value_that_penlatch_never_wrote_keeps_the_database_shut(
         Store.open(path, vault)
 
 
-def test_a_column_of_another_name_is_damage(path: Path, vault: Vault, draft: Callable[..., DecisionDraft]) -> None:
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [("decisions", "reasons"), ("_sqlite_migrations", "applied_at"), ("_sqlite_migrations", "name")],
+)
+def test_a_column_of_another_name_is_damage(
+    path: Path, vault: Vault, draft: Callable[..., DecisionDraft], table: str, column: str
+) -> None:
     store = Store.open(path, vault)
     store.record(draft())
     store.close()
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("ALTER TABLE decisions RENAME COLUMN reasons TO seasons")
+        connection.execute(f"ALTER TABLE {table} RENAME COLUMN {column} TO seasons")
     with pytest.raises(StoreError, match="damaged"):
         Store.open(path, vault)
 

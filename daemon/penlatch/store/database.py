@@ -41,6 +41,8 @@ _FAULTS: Mapping[int, tuple[str, str]] = {
     sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "it and its folder must belong to the user of the daemon"),
     sqlite3.SQLITE_IOERR: ("its disk fails to read or write", "see the kernel's log; replace the disk"),
     sqlite3.SQLITE_CORRUPT: ("it is damaged", _BACKUP),
+    # What is asked is always the same: a table or a column is missing that was there.
+    sqlite3.SQLITE_ERROR: ("it is damaged", _BACKUP),
     sqlite3.SQLITE_NOTADB: ("it is not a database, or its head is damaged", _BACKUP),
 }
 """What SQLite's primary result codes (sqlite.org/rescode.html) mean to a person, and what to do."""

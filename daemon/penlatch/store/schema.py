@@ -176,8 +176,11 @@ def pending(connection: sqlite3.Connection, *, path: Path) -> list[str]:
         )
     applied = set()
     if "_sqlite_migrations" in tables:
-        rows = connection.execute("SELECT name FROM _sqlite_migrations WHERE migration_set = ?", (MIGRATION_SET,))
-        applied = {str(name) for (name,) in rows}
+        # applied_at is for sqlite-utils, which takes it for granted: where damage took it away, SQLite is to say so.
+        rows = connection.execute(
+            "SELECT name, applied_at FROM _sqlite_migrations WHERE migration_set = ?", (MIGRATION_SET,)
+        )
+        applied = {str(name) for name, _ in rows}
     if later := sorted(applied - MIGRATIONS.keys()):
         raise StoreError(
             path=path,

@@ -29,11 +29,10 @@ def run(ctx: click.Context, config_path: Path | None) -> None:
     """
     config = load(config_path or DEFAULT_PATH)
     journal.set_up(config.log.level)
-    # Imported here: they bring numpy and the inference runtime, which `--help` does not need.
-    import asyncio  # noqa: PLC0415
+    import asyncio  # noqa: PLC0415 - `--help` needs neither this nor numpy and the inference runtime
 
-    from penlatch.service.daemon import run as run_daemon  # noqa: PLC0415
-    from penlatch.service.privacy import close_to_others  # noqa: PLC0415
+    from penlatch.service.daemon import run as run_daemon  # noqa: PLC0415 - likewise
+    from penlatch.service.privacy import close_to_others  # noqa: PLC0415 - likewise
 
     close_to_others()
 

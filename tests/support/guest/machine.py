@@ -44,8 +44,8 @@ class Machine:
     """It is a terminal: systemd is PID 1, and penlatch is installed. The tests are a unit of it."""
 
 
-# /dev/ttyS1 to /dev/ttyS2. Each line has an interrupt of its own: of two that share one, as those of a PC do, one may
-# wait for ever for an interrupt that the other has taken back.
+# /dev/ttyS1 to /dev/ttyS2. Each line has an interrupt of its own; those of a PC share two, by edges, and so depend on
+# each other's being served.
 NULL_MODEM: Final = (
     *("-chardev", "socket,id=n1,path={run}/null,server=on,wait=off", "-device", "isa-serial,chardev=n1,index=1,irq=3"),
     *("-chardev", "socket,id=n2,path={run}/null", "-device", "isa-serial,chardev=n2,index=2,irq=5"),

@@ -14,23 +14,24 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "daemon" / "penlatch"
 
-LEAVES = {"clock", "decoding", "ink", "errors", "messages", "config"}
+LEAVES = {"clock", "decoding", "foreign", "ink", "errors", "messages", "config"}
 
 MAY_KNOW: dict[str, set[str]] = {
     "clock": set(),
     "decoding": set(),
-    "errors": set(),
-    "messages": set(),
-    "ink": {"decoding", "errors"},
+    "foreign": set(),
+    "errors": {"foreign"},
+    "messages": {"foreign"},
+    "ink": {"decoding", "errors", "foreign"},
     "config": {"errors", "messages"},
     # from the pen to a probability
     "capture": LEAVES,
     "signal": LEAVES,
     "verify": LEAVES | {"signal"},
     # what knows messages, not pens
-    "store": {"clock", "decoding", "errors", "messages", "config"},
-    "report": {"decoding", "errors", "messages", "config"},
-    "control": {"decoding", "errors", "messages", "config"},
+    "store": {"clock", "decoding", "errors", "foreign", "messages", "config"},
+    "report": {"decoding", "errors", "foreign", "messages", "config"},
+    "control": {"decoding", "errors", "foreign", "messages", "config"},
     "bolt": {"errors", "messages", "config"},
     # synthetic people and tablets, and the demonstration with them: used by nobody here
     "sim": LEAVES | {"capture"},

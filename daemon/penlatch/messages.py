@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from penlatch.foreign import plain
+
 UserName = Annotated[str, msgspec.Meta(pattern=r"^[\w][\w.@-]{0,63}\Z")]
 """Name of an enrolled person: 1 to 64 letters, digits and `. _ @ -`, not beginning with one of `. @ -`."""
 
@@ -354,6 +356,12 @@ class Part(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What was wrong the last time since the daemon was started, although it may be well by now; absent for nothing."""
     last_error_time: str | msgspec.UnsetType = msgspec.UNSET
     """When that was noticed, RFC 3339 in UTC."""
+
+    def __post_init__(self) -> None:
+        """Make the texts plain: they may repeat foreign words."""
+        msgspec.structs.force_setattr(self, "detail", plain(self.detail))
+        if isinstance(self.last_error, str):
+            msgspec.structs.force_setattr(self, "last_error", plain(self.last_error))
 
 
 class Health(Message, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="health"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from penlatch import __version__
+from penlatch.cli import screen
 from penlatch.cli.exits import Exit, report
 from penlatch.errors import ConfigError, PenlatchError
 
@@ -52,6 +53,11 @@ class _Root(click.Group):
         if not isinstance(command, click.Command):
             raise TypeError(f"{COMMANDS[cmd_name]} is no command")
         return command
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line with a guarded screen."""
+        with screen.guarded():
+            return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; no error that penlatch raises on purpose ever shows a traceback."""

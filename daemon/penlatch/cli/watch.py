@@ -11,6 +11,7 @@ import msgspec
 from penlatch.cli.exits import Exit
 from penlatch.cli.options import connects, json_option
 from penlatch.cli.sentences import log_line
+from penlatch.foreign import WORDS, plain
 from penlatch.messages import Action, Decision
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _line(name: str, part: Part) -> str:
 
 
 def _locked(locked: Locked) -> str:
-    whom = locked.user or "everybody"
+    whom = plain(locked.user, WORDS) if locked.user else "everybody"
     return f"{'lockout':<12}{'':<7}{whom}: {locked.failures} signatures did not match; {duration(locked.left_s)} left"
 
 

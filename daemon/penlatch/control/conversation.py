@@ -17,6 +17,7 @@ from penlatch.control.methods import METHODS, Method, Single, Stream
 from penlatch.control.wire import END, Call, Reply
 from penlatch.decoding import UNREADABLE
 from penlatch.errors import RequestError
+from penlatch.foreign import quoted
 from penlatch.messages import Armed
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Conversation:
         except asyncio.LimitOverrunError:
             log.warning("%s: a call that is too long", self._caller)
         except UNREADABLE as error:
-            log.warning("%s: what came is no Varlink call: %s", self._caller, error)
+            log.warning("%s: what came is no Varlink call: %s", self._caller, quoted(error))
         finally:
             self._gone.set()
             self._news.set()
@@ -128,7 +129,7 @@ class Conversation:
         if call.interface not in (interface.SERVICE, interface.NAME):
             raise ServiceError("InterfaceNotFound", interface=call.interface)
         if call.interface == interface.NAME and not self._allowed:
-            log.warning("%s may not call %s", self._caller, call.method)
+            log.warning("%s may not call %s", self._caller, quoted(call.method))
             raise RequestError(
                 code="not_allowed", problem=f"{self._caller} is not among control.allow_users or _groups"
             )

@@ -24,6 +24,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from penlatch.foreign import quoted
 from penlatch.report.credentials import read_password, tls_context
 from penlatch.report.delivery import Delivery, End, Ending, Incoming, Outcome, Will
 from penlatch.report.oneshot import OneShotClient
@@ -334,4 +335,4 @@ def _resolve(delivery: asyncio.Future[Delivery], outcome: Delivery) -> None:
 
 def _text(code: ReasonCode, properties: Properties | None) -> str:
     said = getattr(properties, "ReasonString", None)
-    return f"{code}: {said}" if said else str(code)
+    return f"{code}: {quoted(said)}" if said else str(code)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from penlatch.foreign import quoted
 from penlatch.messages import Part, State
 from penlatch.report import home_assistant
 from penlatch.report.admission import Admission
@@ -299,10 +300,11 @@ class Publisher:
 
     def _publish_response(self, topic: str, payload: bytes, correlation: bytes | None) -> None:
         if self._connection is None or not self._connection.accepted:
-            log.info("a response on %s found no broker", topic)
+            log.info("a response on %s found no broker", quoted(topic))
             return
         delivery = self._connection.publish(topic, payload, correlation=correlation)
-        delivery.add_done_callback(self._watch(topic))
+        # Requesters choose topics: health keeps one subject for all of them, and repeats none.
+        delivery.add_done_callback(self._watch("a response"))
 
     def _watch(self, subject: str) -> Callable[[asyncio.Future[Delivery]], None]:
         """Return a callback that reports a refusal of `subject`."""

@@ -166,6 +166,14 @@ def decisions_with_a_purpose(db: Database) -> None:
         db.execute(statement)
 
 
+def decisions_that_expire(db: Database) -> None:
+    """Count decisions that nobody was subscribed to, and keep the number of the last audit entry of the kind `expired`.
+
+    That entry names the last decision that `store.keep_days` took away.
+    """
+    db.execute("INSERT INTO meta VALUES ('unheard', 0), ('expired', 0)")
+
+
 MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0001_people_and_decisions": people_and_decisions,
     "0002_references_with_a_history": references_with_a_history,
@@ -173,6 +181,7 @@ MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0004_audit_and_lockouts": audit_and_lockouts,
     "0005_signatures_of_before": signatures_of_before,
     "0006_decisions_with_a_purpose": decisions_with_a_purpose,
+    "0013_decisions_that_expire": decisions_that_expire,
 }
 """Every migration there ever was, oldest first. One that was released is never changed."""
 

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "daemon" / "penlatch"
 
-LEAVES = {"clock", "decoding", "foreign", "ink", "errors", "messages", "config"}
+LEAVES = {"clock", "decoding", "foreign", "ink", "errors", "messages", "rounding", "config"}
 
 MAY_KNOW: dict[str, set[str]] = {
     "clock": set(),
@@ -22,6 +22,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "foreign": set(),
     "errors": {"foreign"},
     "messages": {"foreign"},
+    "rounding": {"messages"},
     "ink": {"decoding", "errors", "foreign"},
     "config": {"errors", "messages"},
     # from the pen to a probability
@@ -30,8 +31,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "verify": LEAVES | {"signal"},
     # what knows messages, not pens
     "store": {"clock", "decoding", "errors", "foreign", "messages", "config"},
-    "report": {"decoding", "errors", "foreign", "messages", "config"},
-    "control": {"decoding", "errors", "foreign", "messages", "config"},
+    "report": {"decoding", "errors", "foreign", "messages", "rounding", "config"},
+    "control": {"decoding", "errors", "foreign", "messages", "rounding", "config"},
     "bolt": {"errors", "messages", "config"},
     # synthetic people and tablets, and the demonstration with them: used by nobody here
     "sim": LEAVES | {"capture"},

@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = {
     "decisions": "penlatch.cli.watch:decisions",
     "monitor": "penlatch.cli.watch:monitor",
     "status": "penlatch.cli.watch:status",
+    "info": "penlatch.cli.info:info",
     "devices": "penlatch.cli.devices:devices",
     "doctor": "penlatch.cli.doctor:doctor",
     "record": "penlatch.cli.record:record",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from penlatch.foreign import WORDS, plain
 from penlatch.messages import Action, Armed, Decision, Enrollment, Reason, Verdict
+from penlatch.rounding import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,8 +87,9 @@ def _judged(decision: Decision) -> str:
     told = "match" if decision.verdict is Verdict.MATCH else "no match"
     whom = f" {plain(decision.user, WORDS)}" if decision.user else ""
     odds = ""
-    if decision.probability is not None and decision.threshold is not None:
-        odds = f", probability {decision.probability:.3f} (threshold {decision.threshold:.3f})"
+    shown = rounded(decision).probability
+    if shown is not None and decision.threshold is not None:
+        odds = f", probability {shown:.2f} (threshold {decision.threshold:g})"
     return f"{told}{whom}{odds}: {SENTENCES[decision.reason].what}{_also(decision)}"
 
 

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -19,6 +19,7 @@ from penlatch.decoding import UNREADABLE
 from penlatch.errors import RequestError
 from penlatch.foreign import quoted
 from penlatch.messages import Armed
+from penlatch.rounding import rounded
 
 if TYPE_CHECKING:
     from penlatch.control.callers import Caller
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
+ROOT = 0
+"""User id of root."""
 PIPELINED = 16
 """Calls that a client may send ahead of the replies."""
 SEND_TIMEOUT_S = 5.0
@@ -104,7 +109,8 @@ class Conversation:
         try:
             method, parameters = self._resolve(call)
             if isinstance(method, Single):
-                await self._send(call, Reply(parameters=await method.call(self._verbs, parameters)))
+                answer = self._shown(await method.call(self._verbs, parameters))
+                await self._send(call, Reply(parameters=answer))
             else:
                 await self._answer_stream(call, method, parameters)
         except ServiceError as error:
@@ -167,13 +173,22 @@ class Conversation:
             async for event in events:
                 last = _is_last(event) and not method.endless
                 if last or call.more:
-                    await self._send(call, Reply(parameters=interface.EventReply.of(event), continues=not last))
+                    reply = interface.EventReply.of(self._shown(event))
+                    await self._send(call, Reply(parameters=reply, continues=not last))
                 if last:
                     return
             raise RequestError(code="unavailable", problem="the terminal stopped before there was a result")
         finally:
             if isinstance(events, AsyncGenerator):
                 await events.aclose()
+
+    def _shown(self, told: T) -> T:
+        """Return what this caller may see of an answer or an event: root, all of it; others, rounded probabilities."""
+        if self._caller.uid == ROOT:
+            return told
+        if isinstance(told, interface.DecisionsReply):
+            return msgspec.structs.replace(told, decisions=list(map(rounded, told.decisions)))
+        return rounded(told)
 
     async def _send(self, call: Call, reply: Reply) -> None:
         """Send a reply and wait until the client has taken most of it.

@@ -52,6 +52,7 @@ LARGEST_PACKET = 64 * 1024
 _QOS = 1
 _UNSUPPORTED_VERSION = 132
 _SESSION_TAKEN_OVER = 142
+_NO_MATCHING_SUBSCRIBERS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +253,8 @@ class Connection:
         timer.cancel()
         refusal = next((code for code in codes if code.is_failure), None)
         if refusal is None:
-            _resolve(delivery, Delivery(Outcome.ACCEPTED))
+            unheard = any(code.value == _NO_MATCHING_SUBSCRIBERS for code in codes)
+            _resolve(delivery, Delivery(Outcome.ACCEPTED, unheard=unheard))
         else:
             _resolve(delivery, Delivery(Outcome.REFUSED, _text(refusal, properties)))
         self._send_waiting()

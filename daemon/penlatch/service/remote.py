@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from penlatch.errors import RequestError
 from penlatch.messages import Armed, Response
+from penlatch.rounding import rounded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from penlatch.messages import Event, Request, Verb
 
 
-async def answer(verbs: Verbs, verb: Verb, request: Request) -> AsyncGenerator[Response, None]:
+async def answer(  # noqa: C901 - a branch for each verb
+    verbs: Verbs, verb: Verb, request: Request
+) -> AsyncGenerator[Response, None]:
     """Yield the responses to one request: progress, then exactly one that is `ok` or `error`.
 
     Whether `verb` is allowed from the broker is the publisher's to know. Closing it early cancels the action.
@@ -27,7 +30,7 @@ async def answer(verbs: Verbs, verb: Verb, request: Request) -> AsyncGenerator[R
             try:
                 async for event in events:
                     done = not isinstance(event, Armed) and event.done
-                    yield Response(status="ok" if done else "progress", transaction=told, data=event)
+                    yield Response(status="ok" if done else "progress", transaction=told, data=rounded(event))
                     if done:
                         return
                 raise RequestError(code="unavailable", problem="the terminal stopped before there was a result")
@@ -40,6 +43,9 @@ async def answer(verbs: Verbs, verb: Verb, request: Request) -> AsyncGenerator[R
         elif verb == "delete_user":
             await verbs.delete_user(_user(request))
             yield Response(status="ok", transaction=told)
+        elif verb == "history":
+            async for page in _history(verbs, request):
+                yield page
         elif verb == "list_users":
             users = tuple(await verbs.list_users())
             yield Response(status="ok", transaction=told, users=users)
@@ -57,6 +63,12 @@ def _action(verbs: Verbs, verb: Verb, request: Request) -> AsyncIterator[Event]:
     return verbs.enroll(
         _user(request), references=request.references, extend=request.extend, transaction=request.transaction
     )
+
+
+def _history(verbs: Verbs, request: Request) -> AsyncIterator[Response]:
+    if request.instance is None or request.first is None or request.last is None:
+        raise RequestError(code="bad_request", problem="`instance`, `from` and `to` say which decisions are meant")
+    return verbs.history(instance=request.instance, first=request.first, last=request.last)
 
 
 def _user(request: Request) -> str:

@@ -139,6 +139,8 @@ class Publisher:
         detail = str(self._negotiation)
         if self._negotiation.stepped_down:
             detail += ": the broker speaks no MQTT 5, so it cannot tell us when it refuses a message"
+            if self._config.expects_consumer:
+                detail += " or when nobody listens"
         return Part(ok=not self._problems, detail=f"{self.last_error}; {detail}" if self._problems else detail)
 
     async def start(self) -> None:

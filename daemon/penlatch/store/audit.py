@@ -31,6 +31,8 @@ KEY_BYTES: Final = 32
 GENESIS: Final = bytes(32)
 """What stands for the HMAC before the first entry."""
 KEY_CONTEXT: Final = "|audit-key|0|1"
+VERSION: Final = 2
+"""Version of the digest of a decision."""
 CHECKED_AT_START: Final = 200
 """So many entries are checked at every start; all of them by `Audit.check`."""
 
@@ -38,7 +40,9 @@ _DECIDED: Final = (
     *("seq", "boot", "terminal", "time", "action", "user", "verdict", "done", "reason", "reasons", "probability"),
     *("threshold", "attempt", "pen", "latency_ms", "transaction"),
 )
-"""Fields of a decision that its entry answers for. Those of later releases are not among them: entries stay true."""
+"""Fields of a decision that an entry without a version answers for."""
+_DECIDED_2: Final = (*_DECIDED, "instance", "purpose", "grade")
+"""Fields that an entry of version 2 answers for. Later releases add versions and change none: entries stay true."""
 
 _MENDED = "restore it from a backup; penlatch leaves the file as it is"
 
@@ -114,7 +118,7 @@ class Audit:
 
     def decided(self, connection: sqlite3.Connection, decision: Decision) -> None:
         """Add the entry of a decision, which answers for every field of it."""
-        self.append(connection, Kind.DECISION, {"seq": decision.seq, "sha256": digest(decision)})
+        self.append(connection, Kind.DECISION, {"seq": decision.seq, "sha256": digest(decision), "v": VERSION})
 
     def head(self) -> Head:
         """Return the end of the chain.
@@ -144,7 +148,7 @@ class Audit:
         """
         before = self._mac_of(after)
         number = after
-        told: dict[int, str] = {}
+        told: dict[int, tuple[str, int]] = {}
         rows = self._database.rows(
             "SELECT number, time, kind, body, mac FROM audit WHERE number > ? ORDER BY number LIMIT ?", (after, limit)
         )
@@ -155,12 +159,12 @@ class Audit:
                 raise self._broken(f"entry {number} of its audit was altered, or one before it taken out")
             if row["kind"] == Kind.DECISION:  # what it holds is ours: the HMAC says so
                 body = msgspec.json.decode(row["body"])
-                told[body["seq"]] = body["sha256"]
+                told[body["seq"]] = body["sha256"], body.get("v", 1)
             before = mac
         if told:
-            found = {d.seq: digest(d) for d in decisions_between(self._database, min(told), max(told))}
-            for seq, wanted in told.items():
-                if found.get(seq) != wanted:
+            found = {d.seq: d for d in decisions_between(self._database, min(told), max(told))}
+            for seq, (wanted, version) in told.items():
+                if seq not in found or digest(found[seq], version=version) != wanted:
                     raise self._broken(f"decision {seq} is not as it was when it was made")
         return number
 
@@ -187,7 +191,7 @@ def reseal(connection: sqlite3.Connection, old: Vault, new: Vault) -> None:
     connection.execute("UPDATE meta SET value = ? WHERE name = 'audit-key'", (resealed,))
 
 
-def digest(decision: Decision) -> str:
+def digest(decision: Decision, *, version: int = VERSION) -> str:
     """Return the SHA-256 of the facts of a decision, in hexadecimal."""
-    facts = {name: getattr(decision, name) for name in _DECIDED}
+    facts = {name: getattr(decision, name) for name in (_DECIDED if version == 1 else _DECIDED_2)}
     return hashlib.sha256(msgspec.json.encode(facts, order="deterministic")).hexdigest()

@@ -150,12 +150,29 @@ def signatures_of_before(db: Database) -> None:
         db.execute(statement)
 
 
+def decisions_with_a_purpose(db: Database) -> None:
+    """Keep the purpose, the grade and the instance of every decision.
+
+    `meta.instance` names one life of this database. Decisions of before opened for any purpose and were of a start
+    before: nothing opens on them, so they become `check`.
+    """
+    for statement in (
+        "INSERT INTO meta VALUES ('instance', lower(hex(randomblob(16))))",
+        "ALTER TABLE decisions ADD COLUMN purpose TEXT NOT NULL DEFAULT 'check'",
+        "ALTER TABLE decisions ADD COLUMN grade TEXT",
+        "ALTER TABLE decisions ADD COLUMN instance TEXT NOT NULL DEFAULT ''",
+        "UPDATE decisions SET instance = (SELECT value FROM meta WHERE name = 'instance')",
+    ):
+        db.execute(statement)
+
+
 MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0001_people_and_decisions": people_and_decisions,
     "0002_references_with_a_history": references_with_a_history,
     "0003_people_known_by_pictures": people_known_by_pictures,
     "0004_audit_and_lockouts": audit_and_lockouts,
     "0005_signatures_of_before": signatures_of_before,
+    "0006_decisions_with_a_purpose": decisions_with_a_purpose,
 }
 """Every migration there ever was, oldest first. One that was released is never changed."""
 

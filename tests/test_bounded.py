@@ -20,6 +20,7 @@ PACKAGE: Final = Path(bounded.__file__).parent
 FORBIDDEN: Final = {
     "wait_for": "it swallows a cancel on Python 3.11: use asyncio.timeout",
     "gather": "it waits without a bound: use bounded.end or bounded.ended",
+    "shield": "it raises the cancel of what it shields: use asyncio.wait, which cancels nothing",
     "to_thread": "the end of the loop waits for its threads: use bounded.in_own_thread",
 }
 SHORT_S: Final = 0.05
@@ -63,6 +64,7 @@ def test_no_module_swallows_a_cancel_or_waits_for_ever(path: Path) -> None:
         "await asyncio.wait_for(x, 1)",
         "await asyncio.gather(*x)",
         "await asyncio.to_thread(x)",
+        "await asyncio.shield(x)",
         "from asyncio import wait_for",
         "with contextlib.suppress(asyncio.CancelledError):\n    x()",
         "with suppress(OSError, BaseException):\n    x()",

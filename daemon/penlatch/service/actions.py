@@ -214,7 +214,7 @@ class Actions:
         finally:
             run.cancelled.set()
             # Whoever asked may be gone, and this generator cancelled with them: the record is finished all the same.
-            await asyncio.shield(task)
+            await asyncio.wait({task})
 
     def _spawn(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         """Begin what `stop` will wait for."""

@@ -311,9 +311,15 @@ def stopped(stage: Stage, numbers: tuple[signal.Signals, ...]) -> tuple[int, flo
 
 @pytest.mark.parametrize("numbers", SIGNALS.values(), ids=SIGNALS)
 @pytest.mark.parametrize("state", CLEAN)
-def test_it_stops_in_time(stage: Stage, state: Callable[[Stage], None], numbers: tuple[signal.Signals, ...]) -> None:
+def test_it_stops_in_time(
+    stage: Stage,
+    state: Callable[[Stage], None],
+    numbers: tuple[signal.Signals, ...],
+    record_property: Callable[[str, object], None],
+) -> None:
     state(stage)
     status, took_s = stopped(stage, numbers)
+    record_property("stop_s", round(took_s, 3))
     log = stage.terminal.log()
     assert (status, FORCED in log, "Traceback" in log) == (0, False, False), log
     assert took_s < LIMIT_S, log

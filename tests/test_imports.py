@@ -14,9 +14,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "daemon" / "penlatch"
 
-LEAVES = {"clock", "decoding", "foreign", "ink", "errors", "messages", "rounding", "config"}
+LEAVES = {"bounded", "clock", "decoding", "foreign", "ink", "errors", "messages", "rounding", "config"}
 
 MAY_KNOW: dict[str, set[str]] = {
+    "bounded": set(),
     "clock": set(),
     "decoding": set(),
     "foreign": set(),
@@ -31,9 +32,9 @@ MAY_KNOW: dict[str, set[str]] = {
     "verify": LEAVES | {"signal"},
     # what knows messages, not pens
     "store": {"clock", "decoding", "errors", "foreign", "messages", "config"},
-    "report": {"decoding", "errors", "foreign", "messages", "rounding", "config"},
-    "control": {"decoding", "errors", "foreign", "messages", "rounding", "config"},
-    "bolt": {"errors", "messages", "config"},
+    "report": {"bounded", "decoding", "errors", "foreign", "messages", "rounding", "config"},
+    "control": {"bounded", "decoding", "errors", "foreign", "messages", "rounding", "config"},
+    "bolt": {"bounded", "errors", "messages", "config"},
     # synthetic people and tablets, and the demonstration with them: used by nobody here
     "sim": LEAVES | {"capture"},
     "sim.demo": LEAVES | {"sim", "report", "control", "cli"},

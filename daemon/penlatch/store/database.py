@@ -10,19 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 from penlatch.decoding import UNREADABLE
 from penlatch.errors import StoreError
-from penlatch.store import schema
+from penlatch.store import schema, shape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
 BUSY_TIMEOUT_MS = 5000
 """How long a statement waits for another process (a backup, a look into the file) to let go [ms]."""
 
-PRAGMAS: Mapping[str, int | str] = {
-    "busy_timeout": BUSY_TIMEOUT_MS,
+_BEFORE_READING: Mapping[str, int] = {
     "trusted_schema": 0,  # a schema that was tampered with calls no function
     "cell_size_check": 1,  # a damaged page is found when it is read, not when it is believed
+}
+"""Pragmas that protect the first look into the file. They write nothing."""
+
+PRAGMAS: Mapping[str, int | str] = {
+    "busy_timeout": BUSY_TIMEOUT_MS,
+    **_BEFORE_READING,
+    "recursive_triggers": 1,  # a row that REPLACE takes out is counted by the ledger, too
     "secure_delete": 1,  # what is deleted is overwritten
     "foreign_keys": 1,
     "journal_mode": "wal",
@@ -72,8 +78,7 @@ class Database:
                 # Autocommit: a transaction begins where `transaction` says so and nowhere else.
                 connection = sqlite3.connect(path, isolation_level=None)
                 undo.callback(connection.close)
-                _check(connection, path)
-                pending = schema.pending(connection, path=path)
+                pending = _look_over(connection, path)
                 # From here on the file is known to be ours to write to.
                 _set_pragmas(connection, path)
                 schema.apply(connection, pending)
@@ -88,12 +93,13 @@ class Database:
         Raises:
             StoreError: if there is none, or it is not ours.
         """
-        with explained(path):
+        with explained(path), contextlib.ExitStack() as undo:
             connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-            if schema.pending(connection, path=path):
-                connection.close()
+            undo.callback(connection.close)
+            if _look_over(connection, path):
                 raise StoreError(path=path, problem="it is of an older release", remedy="start the daemon once")
             connection.row_factory = sqlite3.Row
+            undo.pop_all()
         return cls(path, connection, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
 
     @property
@@ -218,6 +224,28 @@ def _make_private(path: Path) -> None:
             os.fchmod(descriptor, 0o600)
         finally:
             os.close(descriptor)
+
+
+def _look_over(connection: sqlite3.Connection, path: Path) -> list[str]:
+    """Refuse what is damaged, not ours or of another schema, without a write; return the migrations it lacks.
+
+    Nothing that could fire a trigger or ask a view runs before its schema is known.
+    """
+    for name, value in _BEFORE_READING.items():
+        connection.execute(f"PRAGMA {name} = {value}").fetchall()
+    _check(connection, path)
+    pending = schema.pending(connection, path=path)
+    check_shape(connection, path, lacking=pending)
+    return pending
+
+
+def check_shape(connection: sqlite3.Connection, path: Path, *, lacking: Collection[str] = ()) -> None:
+    """Refuse a schema that is not what the migrations make, without those that it is `lacking`.
+
+    Raises:
+        StoreError: if it is another.
+    """
+    shape.check(connection, [run for name, run in schema.MIGRATIONS.items() if name not in lacking], path=path)
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:

@@ -14,6 +14,7 @@ from penlatch.errors import PenlatchError
 from penlatch.messages import Action, Verdict
 from penlatch.service.judge import Asked, Judge
 from penlatch.sim.writer import Writer
+from support import altering
 from support.bench import Bench, traces
 
 if TYPE_CHECKING:
@@ -39,11 +40,7 @@ async def folder(tmp_path: Path) -> Path:
 
 
 def alter(folder: Path, *statements: str) -> None:
-    connection = sqlite3.connect(folder / "penlatch.db")
-    with connection:
-        for statement in statements:
-            connection.execute(statement)
-    connection.close()
+    altering.alter(folder / "penlatch.db", *statements)
 
 
 def damage_pages(folder: Path) -> None:
@@ -83,8 +80,12 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda f: alter(f, "UPDATE templates SET sealed = zeroblob(length(sealed)) WHERE user = 'ada'"),
         "ada.*altered data",
     ),
-    "templates that were swapped": (swap_templates, "altered data"),
-    "references that were swapped": (swap_references, "altered data"),
+    "templates that were swapped": (swap_templates, "rows of templates .*ada has altered data.*bob has altered data"),
+    "references that were swapped": (swap_references, "rows of references, templates .*altered data"),
+    "a template that a bad disk damaged": (
+        lambda f: alter(f, "UPDATE templates SET sealed = spoiled(sealed) WHERE user = 'ada'"),
+        "does not open 'ada.*altered data",
+    ),
     "an older file": (
         lambda f: shutil.copy(f / "older" / "penlatch.db", f / "penlatch.db"),
         "an older database was put back",
@@ -142,8 +143,8 @@ def quiet_beat(judge: Judge) -> None:
         judge.beat()
 
 
-async def test_whoever_is_left_can_be_judged_when_the_altered_one_is_deleted(folder: Path) -> None:
-    alter(folder, "UPDATE templates SET sealed = zeroblob(length(sealed)) WHERE user = 'ada'")
+async def test_whoever_is_left_can_be_judged_when_the_damaged_one_is_deleted(folder: Path) -> None:
+    alter(folder, "UPDATE templates SET sealed = spoiled(sealed) WHERE user = 'ada'")
     bench = Bench(folder)
     await bench.open()
     await bench.worker.call(bench.judge.delete_user, "ada")

@@ -6,6 +6,7 @@ is shown by its head, kept elsewhere: in a file (`head`), and wherever the healt
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import secrets
@@ -16,12 +17,13 @@ import msgspec
 
 from penlatch.clock import utc_now
 from penlatch.errors import StoreError
-from penlatch.store import meta
+from penlatch.store import enrolments, meta
 from penlatch.store.decision_rows import decisions_between
+from penlatch.store.ledger import Ledger
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from penlatch.messages import Decision
     from penlatch.store.database import Database
@@ -31,6 +33,8 @@ KEY_BYTES: Final = 32
 GENESIS: Final = bytes(32)
 """What stands for the HMAC before the first entry."""
 KEY_CONTEXT: Final = "|audit-key|0|1"
+BOUND_CONTEXT: Final = "|audit-key|0|2"
+"""The context of the key in a database whose rows are bound to the audit: it never goes without its ledger again."""
 CHECKED_AT_START: Final = 200
 """So many entries are checked at every start; all of them by `Audit.check`."""
 
@@ -60,6 +64,8 @@ class Kind(StrEnum):
     """The outbox had no room: decisions that no broker has acknowledged will not be told."""
     KEY_ROTATED = "key_rotated"
     RESTORED = "restored"
+    BOUND = "bound"
+    """The rows of a database of an older release were bound to the audit."""
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -74,27 +80,44 @@ class Head(msgspec.Struct, frozen=True):
 class Audit:
     """The table `audit`. Entries are written within the transaction of what they tell of."""
 
-    def __init__(self, database: Database, key: bytes) -> None:
+    def __init__(self, database: Database, key: bytes, *, sealed_bound: bool = False) -> None:
         self._database = database
         self._key = key
+        self.sealed_bound = sealed_bound
+        """Whether the key says that the rows of this database are bound to its audit."""
+        self.ledger: Ledger
+        """The sums over what is not in the audit."""
 
     @classmethod
     def open(cls, database: Database, vault: Vault) -> Audit:
-        """Return the audit of a database, whose key is made where there is none yet, with its last entries checked.
+        """Return the audit of a database, whose key is made where there is none yet.
+
+        Its last entries are checked, and the rows of all other tables.
 
         Raises:
-            StoreError: if the key does not open, or the chain is broken.
+            StoreError: if the key does not open, the chain is broken, or rows are not as penlatch left them.
         """
+        bound = False
         if (sealed := meta.sealed(database, "audit-key")) is not None:
-            key = vault.open(sealed, context=KEY_CONTEXT)
+            key, bound = _opened(sealed, vault)
         else:
             key = secrets.token_bytes(KEY_BYTES)
             with database.transaction() as connection:
                 sealed = vault.seal(key, context=KEY_CONTEXT)
                 connection.execute("INSERT INTO meta VALUES ('audit-key', ?)", (sealed,))
-        audit = cls(database, key)
-        audit.check(after=max(0, audit.head().number - CHECKED_AT_START))
+        audit = cls(database, key, sealed_bound=bound)
+        audit.check_end()
+        audit.ledger = Ledger.open(database, key, problem=enrolments.differences)
+        audit.ledger.look_at_audit = audit.check_end
         return audit
+
+    def check_end(self) -> None:
+        """Check the last `CHECKED_AT_START` entries.
+
+        Raises:
+            StoreError: as `check`.
+        """
+        self.check(after=max(0, self.head().number - CHECKED_AT_START))
 
     def append(self, connection: sqlite3.Connection, kind: Kind, body: Mapping[str, Any]) -> None:
         """Add an entry, in the transaction that `connection` is in.
@@ -162,7 +185,14 @@ class Audit:
             for seq, wanted in told.items():
                 if found.get(seq) != wanted:
                     raise self._broken(f"decision {seq} is not as it was when it was made")
+            self._refuse_added(found.keys() - told.keys(), last=max(told), whole=limit < 0)
         return number
+
+    def _refuse_added(self, added: Iterable[int], *, last: int, whole: bool) -> None:
+        """Refuse decisions that no entry is about."""
+        later = self._database.rows("SELECT max(seq) FROM decisions")[0][0] if whole else last
+        if first := min([*added, *([later] if later > last else [])], default=0):
+            raise self._broken(f"decision {first} was added to it")
 
     def _mac_of(self, number: int) -> bytes:
         """Return the HMAC of an entry; nothing equals that of one that is not there."""
@@ -183,8 +213,23 @@ class Audit:
 def reseal(connection: sqlite3.Connection, old: Vault, new: Vault) -> None:
     """Seal with another key what is sealed here, in the transaction that `connection` is in."""
     (sealed,) = connection.execute("SELECT value FROM meta WHERE name = 'audit-key'").fetchone()
-    resealed = new.seal(old.open(sealed, context=KEY_CONTEXT), context=KEY_CONTEXT)
+    key, bound = _opened(sealed, old)
+    resealed = new.seal(key, context=BOUND_CONTEXT if bound else KEY_CONTEXT)
     connection.execute("UPDATE meta SET value = ? WHERE name = 'audit-key'", (resealed,))
+
+
+def bind(connection: sqlite3.Connection, vault: Vault) -> None:
+    """Seal the key as that of a database whose rows are bound to the audit."""
+    (sealed,) = connection.execute("SELECT value FROM meta WHERE name = 'audit-key'").fetchone()
+    resealed = vault.seal(_opened(sealed, vault)[0], context=BOUND_CONTEXT)
+    connection.execute("UPDATE meta SET value = ? WHERE name = 'audit-key'", (resealed,))
+
+
+def _opened(sealed: bytes, vault: Vault) -> tuple[bytes, bool]:
+    """Return the key, and whether it is that of a bound database."""
+    with contextlib.suppress(StoreError):
+        return vault.open(sealed, context=BOUND_CONTEXT), True
+    return vault.open(sealed, context=KEY_CONTEXT), False
 
 
 def digest(decision: Decision) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from penlatch.errors import StoreError
 from penlatch.store import head, meta
 from penlatch.store.audit import Audit, Kind
+from penlatch.store.binding import bind
 from penlatch.store.database import Database, explained
 from penlatch.store.files import sync_folder
 from penlatch.store.keys import check_key
@@ -112,6 +113,7 @@ def restore(backup: Path, database: Path, vault: Vault) -> Restored:
         check_key(copied, vault)
         audit = Audit.open(copied, vault)
         audit.check()
+        bind(copied, vault, audit)
         backed_up = meta.number(copied, "seq")
         lasting = max(backed_up, known.seq)
         forgotten = tuple(name for (name,) in copied.rows("SELECT name FROM users") if known.lacks(name))

@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from penlatch.decoding import UNREADABLE
 from penlatch.errors import StoreError
@@ -54,13 +54,31 @@ _FAULTS: Mapping[int, tuple[str, str]] = {
 """What SQLite's primary result codes (sqlite.org/rescode.html) mean to a person, and what to do."""
 
 
+class Follower(Protocol):
+    """Something that sees every transaction: the ledger."""
+
+    def watch(self, connection: sqlite3.Connection) -> None:
+        """Prepare the connection, outside of any transaction."""
+
+    def begin(self, connection: sqlite3.Connection) -> None:
+        """Look at a transaction that just began; raise to refuse it."""
+
+    def finish(self, connection: sqlite3.Connection) -> None:
+        """Add to a transaction that is about to be committed."""
+
+    def undo(self) -> None:
+        """Take note that it was rolled back."""
+
+
 class Database:
     """An open database, held by this process alone. It lives on the thread that opened it."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, lock: int) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock: int, *, writable: bool = True) -> None:
         self.path = path
         self._connection = connection
         self._lock = lock
+        self._writable = writable
+        self._follower: Follower | None = None
 
     @classmethod
     def open(cls, path: Path) -> Database:
@@ -100,7 +118,7 @@ class Database:
                 raise StoreError(path=path, problem="it is of an older release", remedy="start the daemon once")
             connection.row_factory = sqlite3.Row
             undo.pop_all()
-        return cls(path, connection, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        return cls(path, connection, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), writable=False)
 
     @property
     def closed(self) -> bool:
@@ -114,19 +132,52 @@ class Database:
             os.close(self._lock)
             self._lock = -1
 
+    def follow(self, follower: Follower) -> None:
+        """Have a follower see every transaction from here on.
+
+        Raises:
+            StoreError: if SQLite refuses what it prepares.
+        """
+        if self._writable:
+            with explained(self.path):
+                follower.watch(self._connection)
+            self._follower = follower
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Read, inside, one state of the database, whatever another process writes meanwhile.
+
+        Raises:
+            StoreError: if SQLite refuses a query.
+        """
+        with explained(self.path):
+            self._connection.execute("BEGIN")
+            try:
+                yield self._connection
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Run what is inside as one transaction: all of it is on the disk afterwards, or, after an exception, none.
 
         Raises:
-            StoreError: if SQLite refuses a statement or the commit.
+            StoreError: if SQLite refuses a statement or the commit, or another process changed what is there.
         """
+        follower = self._follower
         with explained(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
+                if follower:
+                    follower.begin(self._connection)
                 yield self._connection
+                if follower:
+                    follower.finish(self._connection)
                 self._connection.execute("COMMIT")
             except BaseException:
+                if follower:
+                    follower.undo()
                 # Some faults, a full disk among them, have rolled back already.
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")

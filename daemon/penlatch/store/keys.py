@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from penlatch.errors import StoreError
-from penlatch.store import audit, calibrations, meta, people, pictures, signatures
+from penlatch.store import audit, calibrations, enrolments, meta, people, pictures, signatures
 from penlatch.store.audit import Audit, Kind
+from penlatch.store.binding import bind
 from penlatch.store.database import explained
 from penlatch.store.files import sync_folder
 
@@ -94,11 +95,13 @@ def rotate(database: Database, old: Vault, new: Vault) -> None:
     """
     check_key(database, old)
     kept = Audit.open(database, old)
+    bind(database, old, kept)
     with database.transaction() as connection:
         for module in (people, pictures, calibrations, signatures, audit):
             module.reseal(connection, old, new)
         _reseal_meta(connection, old, new)
-        kept.append(connection, Kind.KEY_ROTATED, {})
+        # Every digest of before is over rows that were sealed with the old key.
+        kept.append(connection, Kind.KEY_ROTATED, {"people": enrolments.everybody(connection)})
     # Pages that the old seals were on, and the log.
     database.vacuum()
 

@@ -18,12 +18,13 @@ import msgspec
 from penlatch.clock import utc_now
 from penlatch.errors import StoreError
 from penlatch.store import enrolments, meta
+from penlatch.store.database import damaged
 from penlatch.store.decision_rows import decisions_between
 from penlatch.store.ledger import Ledger
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from penlatch.messages import Decision
     from penlatch.store.database import Database
@@ -100,6 +101,8 @@ class Audit:
         bound = False
         if (sealed := meta.sealed(database, "audit-key")) is not None:
             key, bound = _opened(sealed, vault)
+        elif database.rows("SELECT 1 FROM audit LIMIT 1"):
+            raise damaged(database.path, "its audit-key is lost")
         else:
             key = secrets.token_bytes(KEY_BYTES)
             with database.transaction() as connection:
@@ -167,6 +170,8 @@ class Audit:
         """
         before = self._mac_of(after)
         number = after
+        # First, for a daemon may go on deciding: what came by now has its entry among those that are read next.
+        latest = self._database.rows("SELECT coalesce(max(seq), 0) FROM decisions")[0][0] if limit < 0 else 0
         told: dict[int, str] = {}
         rows = self._database.rows(
             "SELECT number, time, kind, body, mac FROM audit WHERE number > ? ORDER BY number LIMIT ?", (after, limit)
@@ -185,14 +190,9 @@ class Audit:
             for seq, wanted in told.items():
                 if found.get(seq) != wanted:
                     raise self._broken(f"decision {seq} is not as it was when it was made")
-            self._refuse_added(found.keys() - told.keys(), last=max(told), whole=limit < 0)
+            if added := {*(found.keys() - told.keys()), *([latest] if latest > max(told) else [])}:
+                raise self._broken(f"decision {min(added)} was added to it")
         return number
-
-    def _refuse_added(self, added: Iterable[int], *, last: int, whole: bool) -> None:
-        """Refuse decisions that no entry is about."""
-        later = self._database.rows("SELECT max(seq) FROM decisions")[0][0] if whole else last
-        if first := min([*added, *([later] if later > last else [])], default=0):
-            raise self._broken(f"decision {first} was added to it")
 
     def _mac_of(self, number: int) -> bytes:
         """Return the HMAC of an entry; nothing equals that of one that is not there."""

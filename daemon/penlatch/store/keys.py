@@ -10,7 +10,7 @@ from penlatch.errors import StoreError
 from penlatch.store import audit, calibrations, enrolments, meta, people, pictures, signatures
 from penlatch.store.audit import Audit, Kind
 from penlatch.store.binding import bind
-from penlatch.store.database import explained
+from penlatch.store.database import damaged, explained
 from penlatch.store.files import sync_folder
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ def check_key(database: Database, vault: Vault) -> None:
                 remedy="put the right key back; without it, move the database and its -head file away and enrol anew",
             ) from error
         return
+    if meta.number(database, "boots"):
+        raise damaged(database.path, "its key-check is lost")
     with database.transaction() as connection:
         sealed = vault.seal(CHECK, context=CHECK_CONTEXT)
         connection.execute("INSERT INTO meta VALUES ('key-check', ?)", (sealed,))

@@ -186,6 +186,10 @@ class Ledger:
         except UNREADABLE as error:
             raise damaged(self._path, f"its ledger is none: {error}") from error
         present = _columns(connection)
+        counted = known.keys() - NOT_COUNTED
+        # The row of the columns is itself counted in `meta`, whose columns never change.
+        if known.get("meta") != present["meta"] or "decisions" not in known or tags.tables.keys() != counted:
+            raise damaged(self._path, "its ledger is of other tables")
         if any(not set(columns) <= set(present.get(table, ())) for table, columns in known.items()):
             raise damaged(self._path, "its ledger is of other tables")
         self._state = _State(columns=known, bound=True, head=_head(connection))
@@ -196,7 +200,7 @@ class Ledger:
                 f"its rows are those of audit entry {tags.number}, and its audit has come to {self._state.head[0]}",
                 problem(connection),
             )
-        wrong = [t for t in self._sums if not hmac.compare_digest(self._tag(t), tags.tables.get(t, ""))]
+        wrong = [t for t in self._sums if not hmac.compare_digest(self._tag(t), tags.tables[t])]
         if wrong:
             raise self._differs(f"rows of {', '.join(wrong)} are not as penlatch left them", problem(connection))
 

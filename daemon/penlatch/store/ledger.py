@@ -47,6 +47,8 @@ _TAG_BYTES: Final = 16
 
 _REMEDY: Final = "keep a copy as evidence, then `penlatch store restore` the newest backup"
 
+_encode = msgspec.json.Encoder().encode
+
 Columns = dict[str, tuple[str, ...]]
 """Names of columns by table."""
 
@@ -253,15 +255,11 @@ class Ledger:
 
 def _encoded(table: str, columns: Sequence[str], values: Sequence[object]) -> bytes:
     """Return a row as bytes that no other row has. JSON tells numbers, texts and, as lists, bytes apart."""
-    return msgspec.json.encode(
-        [
-            table,
-            *(
-                (_sealed(value) if column == "sealed" else [value.hex()]) if isinstance(value, bytes) else value
-                for column, value in zip(columns, values, strict=True)
-            ),
-        ]
-    )
+    row: list[object] = [table, *values]
+    for place, value in enumerate(values):
+        if isinstance(value, bytes):
+            row[place + 1] = _sealed(value) if columns[place] == "sealed" else [value.hex()]
+    return _encode(row)
 
 
 def _sealed(value: bytes) -> list[object]:

@@ -21,20 +21,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-ADA, BOB = Writer(11), Writer(12)
+ADA, BOB, CARL = Writer(11), Writer(12), Writer(13)
 
 
 @pytest.fixture
 async def folder(tmp_path: Path) -> Path:
-    """The files of a terminal that knows ada and bob; beside them, in `older`, as they were before bob came."""
+    """The files of a terminal that knows ada and bob, and in `older`, as they were before bob came and carl went."""
     bench = Bench(tmp_path)
     await bench.open()
     await bench.know("ada", ADA)
+    await bench.know("carl", CARL)
     await bench.close()
     shutil.copytree(tmp_path, tmp_path / "older")
     bench = Bench(tmp_path)
     await bench.open()
     await bench.know("bob", BOB)
+    await bench.worker.call(bench.judge.delete_user, "carl")
+    await bench.worker.call(verdict, bench.judge, Asked(Action.VERIFY, "ada"), traces(BOB, 1, seed=70)[0])
     await bench.close()
     return tmp_path
 
@@ -69,6 +72,17 @@ def swap_references(folder: Path) -> None:
     )
 
 
+def put_rows_back(folder: Path) -> None:
+    """Put all rows of people back from the older file, as somebody does who wants to be let in again."""
+    tables = ("users", '"references"', "templates", "signatures_of_before")
+    connection = sqlite3.connect(folder / "penlatch.db")
+    with connection:
+        connection.execute("ATTACH ? AS older", (str(folder / "older" / "penlatch.db"),))
+        for table in tables:
+            connection.execute(f"INSERT OR IGNORE INTO main.{table} SELECT * FROM older.{table}")  # noqa: S608 - tables of this list
+    connection.close()
+
+
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "damaged pages": (damage_pages, "damaged"),
     "a damaged head": (lambda f: (f / "penlatch.db").write_bytes(b"\0" * 8192), "not a database|another program"),
@@ -95,6 +109,13 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda f: alter(f, "UPDATE _sqlite_migrations SET name = '0099_later' WHERE name LIKE '0004%'"),
         "a later penlatch wrote this database",
     ),
+    "a deleted person who was put back": (put_rows_back, "carl was deleted in audit entry"),
+    "a lockout that was taken out": (lambda f: alter(f, "DELETE FROM lockouts"), "rows of lockouts"),
+    "a trigger": (
+        lambda f: alter(f, "CREATE TRIGGER t AFTER INSERT ON lockouts BEGIN DELETE FROM lockouts; END"),
+        "somebody added the trigger 't'",
+    ),
+    "a view": (lambda f: alter(f, "CREATE VIEW people AS SELECT * FROM users"), "somebody added the view 'people'"),
     "an altered decision": (lambda f: alter(f, "UPDATE audit SET body = '{}' WHERE number = 2"), "entry 2"),
 }
 
@@ -108,7 +129,7 @@ async def test_nobody_matches_and_health_says_why(folder: Path, fault: str) -> N
     try:
         assert not bench.judge.database.ok
         assert_told(bench.judge, problem)
-        for name, writer in (("ada", ADA), ("bob", BOB)):
+        for name, writer in (("ada", ADA), ("bob", BOB), ("carl", CARL)):
             signature = traces(writer, 1, seed=50)[0]
             for asked in (Asked(Action.VERIFY, name), Asked(Action.IDENTIFY, None)):
                 assert await bench.worker.call(verdict, bench.judge, asked, signature) is not Verdict.MATCH

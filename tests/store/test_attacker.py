@@ -15,7 +15,7 @@ from penlatch.config import Replay
 from penlatch.errors import StoreError
 from penlatch.messages import Action, DecisionDraft, Failures, Reason, Verdict
 from penlatch.store import head
-from penlatch.store.backup import back_up
+from penlatch.store.backup import back_up, restore
 from penlatch.store.signatures import Seen
 from penlatch.store.store import Store
 from penlatch.store.vault import Vault
@@ -188,6 +188,15 @@ def test_a_deleted_person_who_was_put_back_is_named(copy: Path, life: Life) -> N
         Store.open(copy, life.vault)
 
 
+def test_a_restore_takes_nobody_back_whom_an_attacker_put_back_before(copy: Path, life: Life) -> None:
+    put_back(copy, life.backups[0], {"users", "references", "templates"})
+    done = restore(life.backups[0], copy, life.vault)
+    assert done.forgotten == ("bob",)
+    store = Store.open(copy, life.vault)
+    assert [user.name for user in store.users()] == ["ada", "carl", "dora"]
+    store.close()
+
+
 def test_rows_of_an_earlier_enrolment_of_the_same_name_do_not_even_open(copy: Path, life: Life) -> None:
     store = Store.open(copy, life.vault)
     put_back(copy, life.backups[0], {"references"}, rows=lambda number: number % 2 == 0)
@@ -226,7 +235,7 @@ def test_any_rows_that_are_missing_are_found(life: Life, tmp_path: Path, data: s
 
 
 ADDED = {
-    "a lockout": "INSERT INTO lockouts VALUES ('eve', 0, '')",
+    "a lockout": "INSERT INTO lockouts (subject, count, last) VALUES ('eve', 0, '')",
     "a lockout that ended": "UPDATE lockouts SET count = 0",
     "a time of a lockout": "UPDATE lockouts SET last = '1999-01-01T00:00:00.000Z'",
     "a person": "INSERT INTO users (name, enrolled) VALUES ('eve', '')",

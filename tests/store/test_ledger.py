@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 THEN = "2025-03-01T08:00:00.000Z"
 
 STATEMENTS = (
-    "INSERT OR REPLACE INTO lockouts VALUES ('ada', 1, 'then')",
-    "INSERT OR REPLACE INTO lockouts VALUES ('ada', 2, 'now'), ('bob', 1, 'now')",
-    "INSERT INTO lockouts VALUES ('ada', 3, '') ON CONFLICT (subject) DO UPDATE SET count = count + 1",
-    "INSERT OR IGNORE INTO lockouts VALUES ('ada', 4, '')",
+    "INSERT OR REPLACE INTO lockouts (subject, count, last) VALUES ('ada', 1, 'then')",
+    "INSERT OR REPLACE INTO lockouts (subject, count, last) VALUES ('ada', 2, 'now'), ('bob', 1, 'now')",
+    "INSERT INTO users (name, enrolled) VALUES ('ada', '') ON CONFLICT (name) DO UPDATE SET enrolled = enrolled || '+'",
+    "INSERT OR IGNORE INTO lockouts (subject, count, last) VALUES ('ada', 4, '')",
     "UPDATE lockouts SET subject = subject || 'x' WHERE count > 1",
     "UPDATE OR REPLACE lockouts SET subject = 'ada'",
     "DELETE FROM lockouts",
@@ -80,9 +80,9 @@ def test_it_follows_whatever_is_written_and_forgets_what_was_rolled_back(
 def test_a_statement_that_fails_ends_its_transaction(bound: tuple[Database, Audit], vault: Vault) -> None:
     database, _ = bound
     with pytest.raises(StoreError), database.transaction() as connection:
-        connection.execute("INSERT INTO lockouts VALUES ('ada', 1, ''), ('bob', -1, '')")
+        connection.execute("INSERT INTO lockouts (subject, count, last) VALUES ('ada', 1, ''), ('bob', -1, '')")
     with database.transaction() as connection:
-        connection.execute("INSERT INTO lockouts VALUES ('ada', 1, '')")
+        connection.execute("INSERT INTO lockouts (subject, count, last) VALUES ('ada', 1, '')")
     looked = Database.look(database.path)
     Audit.open(looked, vault)
     looked.close()
@@ -126,7 +126,7 @@ class TestALaterRelease:
             Store.open(older, vault)
 
     def test_what_was_altered_before_the_upgrade_is_found_after_it(self, older: Path, vault: Vault) -> None:
-        alter(older, "INSERT INTO lockouts VALUES ('eve', 0, '')")
+        alter(older, "INSERT INTO lockouts (subject, count, last) VALUES ('eve', 0, '')")
         with pytest.raises(StoreError, match="rows of lockouts are not"):
             Store.open(older, vault)
 

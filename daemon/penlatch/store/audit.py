@@ -98,21 +98,47 @@ class Audit:
         Raises:
             StoreError: if the key does not open, the chain is broken, or rows are not as penlatch left them.
         """
-        bound = False
+        audit = cls.chain(database, vault)
+        audit.check_end()
+        audit.follow()
+        return audit
+
+    @classmethod
+    def chain(cls, database: Database, vault: Vault) -> Audit:
+        """Return the audit alone, unchecked, of a database whose other rows need not be right: it cannot append.
+
+        Raises:
+            StoreError: if the key does not open.
+        """
         if (sealed := meta.sealed(database, "audit-key")) is not None:
             key, bound = _opened(sealed, vault)
-        elif database.rows("SELECT 1 FROM audit LIMIT 1"):
+            return cls(database, key, sealed_bound=bound)
+        if database.rows("SELECT 1 FROM audit LIMIT 1"):
             raise damaged(database.path, "its audit-key is lost")
-        else:
-            key = secrets.token_bytes(KEY_BYTES)
-            with database.transaction() as connection:
-                sealed = vault.seal(key, context=KEY_CONTEXT)
-                connection.execute("INSERT INTO meta VALUES ('audit-key', ?)", (sealed,))
-        audit = cls(database, key, sealed_bound=bound)
-        audit.check_end()
-        audit.ledger = Ledger.open(database, key, problem=enrolments.differences)
-        audit.ledger.look_at_audit = audit.check_end
-        return audit
+        key = secrets.token_bytes(KEY_BYTES)
+        with database.transaction() as connection:
+            sealed = vault.seal(key, context=KEY_CONTEXT)
+            connection.execute("INSERT INTO meta VALUES ('audit-key', ?)", (sealed,))
+        return cls(database, key)
+
+    def follow(self) -> None:
+        """Check the rows of all other tables, and count what changes in them from here on.
+
+        Raises:
+            StoreError: if rows are not as penlatch left them.
+        """
+        self.ledger = Ledger.open(self._database, self._key, problem=enrolments.differences)
+        self.ledger.look_at_audit = self.check_end
+        if self.sealed_bound and not self.ledger.bound:
+            raise self.unbound()
+
+    def unbound(self) -> StoreError:
+        """Return the error for a database that was bound and has no ledger any more."""
+        return StoreError(
+            path=self._database.path,
+            problem="somebody wrote to it: its ledger was taken out",
+            remedy="keep a copy as evidence, then `penlatch store restore` the newest backup",
+        )
 
     def check_end(self) -> None:
         """Check the last `CHECKED_AT_START` entries.

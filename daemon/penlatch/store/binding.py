@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from penlatch.errors import StoreError
 from penlatch.store import audit as audits
 from penlatch.store import enrolments, people, pictures
 from penlatch.store.audit import Kind
@@ -58,12 +57,8 @@ def _refuse_unbound(database: Database, audit: Audit) -> None:
     marked = (
         """SELECT 1 FROM audit WHERE kind = 'bound' OR kind = 'started' AND json_extract(body, '$.bound') LIMIT 1"""
     )
-    if audit.sealed_bound or database.rows(marked):
-        raise StoreError(
-            path=database.path,
-            problem="somebody wrote to it: its ledger was taken out",
-            remedy="keep a copy as evidence, then `penlatch store restore` the newest backup",
-        )
+    if database.rows(marked):
+        raise audit.unbound()
 
 
 def _waiting(connection: sqlite3.Connection, ledger: Ledger) -> set[int]:

@@ -82,6 +82,17 @@ def everybody(connection: sqlite3.Connection) -> dict[str, State]:
     return {name: state(connection, name) for name in names}
 
 
+def known(connection: sqlite3.Connection) -> frozenset[str] | None:
+    """Return everybody who is enrolled by the audit, whatever the tables say; None where it does not say.
+
+    The audit of a release that bound nothing does not. Check it first.
+    """
+    told = _told(connection)
+    if not any(each for _, each in told.values()):
+        return None
+    return frozenset(name for name, (_, each) in told.items() if each is not None)
+
+
 def differences(connection: sqlite3.Connection) -> str:
     """Say who is not as the last entry of the audit about them says; empty where everybody is. Reads all that it must.
 

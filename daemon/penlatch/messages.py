@@ -18,6 +18,19 @@ TerminalName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{
 
 Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
+Purpose = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}\Z")]
+"""Use of a signature: `door`, `login`, `check`, or a word of the integrator."""
+
+DOOR = "door"
+"""Purpose of a signature that opens the terminal's bolt or a door."""
+LOGIN = "login"
+"""Purpose of a signature that logs somebody in."""
+CHECK = "check"
+"""Purpose of a request that names none. Nothing opens for it."""
+
+Instance = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
+"""Random name of one life of the database, 128 bits in hexadecimal."""
+
 LEAST_REFERENCES = 3
 """References that a first enrolment takes at least."""
 MOST_PICTURES = 5
@@ -41,6 +54,15 @@ class Verdict(StrEnum):
     """The capture was unusable; the person may sign again. Never a rejection, never terminal."""
     ERROR = "error"
     """The action ended without a judgement: time-out, cancelled, a fault. Terminal, and never a match."""
+
+
+class Grade(StrEnum):
+    """Kind of the references that a signature was compared with."""
+
+    PEN = "pen"
+    """References that were written with a pen."""
+    PICTURE = "picture"
+    """Scanned references, which show no movement: a weaker proof."""
 
 
 class Reason(StrEnum):
@@ -135,6 +157,10 @@ class DecisionDraft(Message, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """`verify` or `identify`."""
     user: str | None
     """Who was asked for, or who was identified; None where nobody was."""
+    purpose: Purpose = CHECK
+    """Use that the signature was asked for."""
+    grade: Grade | None = None
+    """Kind of the references; None for a signature that was not judged."""
     verdict: Verdict
     done: bool
     """False for a retry: the action goes on."""
@@ -154,19 +180,21 @@ class DecisionDraft(Message, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     transaction: str | None = None
     """What the asker gave to recognise the answer."""
 
-    def numbered(self, *, seq: int, boot: int) -> Decision:
+    def numbered(self, *, seq: int, boot: int, instance: str) -> Decision:
         """Return the decision this draft becomes under the number `seq`."""
-        return Decision(seq=seq, boot=boot, **msgspec.structs.asdict(self))
+        return Decision(seq=seq, boot=boot, instance=instance, **msgspec.structs.asdict(self))
 
 
 class Decision(DecisionDraft, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="decision"):
     """One judged signature, or one retry or error on the way: a fact, committed before it is told.
 
-    `(terminal, seq)` is unique for ever and has no gaps; consumers deduplicate on it.
+    `(terminal, instance, seq)` is unique for ever; consumers deduplicate on it. `seq` has no gaps within an instance.
     """
 
+    instance: Instance
+    """Life of the database that numbered it."""
     seq: int
-    """Counts decisions of this terminal from 1."""
+    """Number of the decision, from 1."""
     boot: int
     """Counts starts of the daemon from 1."""
     historical: bool = False
@@ -201,6 +229,8 @@ class Armed(Message, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
 
     action: Action
     user: str | None
+    purpose: Purpose = CHECK
+    """Use of the signature; whoever shows something to the person shows this, too."""
     attempt: int
     """Which capture is awaited, from 1."""
     timeout_s: float
@@ -443,6 +473,8 @@ class Request(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """For `enroll`: how many references to take, at least 3 of a new person; None for the configured number."""
     extend: bool = False
     """For `enroll`: add references to those of a person who is enrolled, on another day."""
+    purpose: Purpose = CHECK
+    """For `verify` and `identify`: use of the signature. A bolt and a door open for `door` only."""
     transaction: Annotated[str, msgspec.Meta(max_length=128)] | None = None
     time: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     """When it was sent, RFC 3339 with a zone: it is refused when that is long ago (`mqtt.request_max_age_s`)."""

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penlatch.messages import Action, Decision, Reason, Verdict
+from penlatch.messages import DOOR, Action, Decision, Grade, Reason, Verdict
 from penlatch.report.door import Door, NotOpeningError
 from penlatch.report.signing import SignatureError, Signer, verified
 
@@ -24,7 +24,8 @@ def message(signer: Signer = SIGNER, **changed: Any) -> bytes:
     """A message as the terminal publishes it."""
     fields: dict[str, Any] = {
         "terminal": "door-1", "time": NOW.isoformat(), "action": Action.VERIFY, "user": "ada", "verdict": Verdict.MATCH,
-        "done": True, "reason": Reason.AGREES, "seq": 7, "boot": 1, "transaction": "nonce",
+        "done": True, "reason": Reason.AGREES, "instance": "0f" * 16, "seq": 7,
+        "boot": 1, "purpose": DOOR, "grade": Grade.PEN, "transaction": "nonce",
     }  # fmt: skip
     decision = Decision(**fields | changed)
     jws = signer.sign(msgspec.json.encode(decision))

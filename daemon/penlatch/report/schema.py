@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from typing import Any, Final
 
@@ -40,8 +41,15 @@ def schema() -> dict[str, Any]:
             topic: {"retained": retained, "qos": QOS, "publisher": publisher, "payload": payload}
             for (topic, (_, retained, publisher)), payload in zip(MESSAGES.items(), schemas, strict=True)
         },
-        "$defs": definitions,
+        "$defs": {name: _dedented(definition) for name, definition in definitions.items()},
     }
+
+
+def _dedented(definition: dict[str, Any]) -> dict[str, Any]:
+    """Return a definition with its docstring as a reader sees it: msgspec before 0.23 leaves the indentation in."""
+    if "description" not in definition:
+        return definition
+    return definition | {"description": inspect.cleandoc(definition["description"])}
 
 
 def text() -> str:

@@ -17,6 +17,7 @@ import msgspec
 from penlatch.clock import utc_now
 from penlatch.errors import ModelError, PenlatchError, RequestError, StoreError, TraceError
 from penlatch.messages import (
+    CHECK,
     MOST_REFERENCES,
     Action,
     AuditHead,
@@ -66,6 +67,7 @@ class Asked:
     action: Action
     user: str | None
     transaction: str | None = None
+    purpose: str = CHECK
 
 
 class Judge:
@@ -317,6 +319,7 @@ class Judge:
             time=utc_now(),
             action=asked.action,
             user=user or asked.user,
+            purpose=asked.purpose,
             verdict=verdict,
             done=verdict is not Verdict.RETRY,
             reason=reason,

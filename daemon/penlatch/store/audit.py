@@ -36,6 +36,8 @@ GENESIS: Final = bytes(32)
 KEY_CONTEXT: Final = "|audit-key|0|1"
 BOUND_CONTEXT: Final = "|audit-key|0|2"
 """The context of the key in a database whose rows are bound to the audit: it never goes without its ledger again."""
+VERSION: Final = 2
+"""Version of the digest of a decision."""
 CHECKED_AT_START: Final = 200
 """So many entries are checked at every start; all of them by `Audit.check`."""
 
@@ -43,7 +45,9 @@ _DECIDED: Final = (
     *("seq", "boot", "terminal", "time", "action", "user", "verdict", "done", "reason", "reasons", "probability"),
     *("threshold", "attempt", "pen", "latency_ms", "transaction"),
 )
-"""Fields of a decision that its entry answers for. Those of later releases are not among them: entries stay true."""
+"""Fields of a decision that an entry without a version answers for."""
+_DECIDED_2: Final = (*_DECIDED, "instance", "purpose", "grade")
+"""Fields that an entry of version 2 answers for. Later releases add versions and change none: entries stay true."""
 
 _MENDED = "restore it from a backup; penlatch leaves the file as it is"
 
@@ -166,7 +170,7 @@ class Audit:
 
     def decided(self, connection: sqlite3.Connection, decision: Decision) -> None:
         """Add the entry of a decision, which answers for every field of it."""
-        self.append(connection, Kind.DECISION, {"seq": decision.seq, "sha256": digest(decision)})
+        self.append(connection, Kind.DECISION, {"seq": decision.seq, "sha256": digest(decision), "v": VERSION})
 
     def head(self) -> Head:
         """Return the end of the chain.
@@ -198,7 +202,7 @@ class Audit:
         number = after
         # First, for a daemon may go on deciding: what came by now has its entry among those that are read next.
         latest = self._database.rows("SELECT coalesce(max(seq), 0) FROM decisions")[0][0] if limit < 0 else 0
-        told: dict[int, str] = {}
+        told: dict[int, tuple[str, int]] = {}
         rows = self._database.rows(
             "SELECT number, time, kind, body, mac FROM audit WHERE number > ? ORDER BY number LIMIT ?", (after, limit)
         )
@@ -209,12 +213,12 @@ class Audit:
                 raise self._broken(f"entry {number} of its audit was altered, or one before it taken out")
             if row["kind"] == Kind.DECISION:  # what it holds is ours: the HMAC says so
                 body = msgspec.json.decode(row["body"])
-                told[body["seq"]] = body["sha256"]
+                told[body["seq"]] = body["sha256"], body.get("v", 1)
             before = mac
         if told:
-            found = {d.seq: digest(d) for d in decisions_between(self._database, min(told), max(told))}
-            for seq, wanted in told.items():
-                if found.get(seq) != wanted:
+            found = {d.seq: d for d in decisions_between(self._database, min(told), max(told))}
+            for seq, (wanted, version) in told.items():
+                if seq not in found or digest(found[seq], version=version) != wanted:
                     raise self._broken(f"decision {seq} is not as it was when it was made")
             if added := {*(found.keys() - told.keys()), *([latest] if latest > max(told) else [])}:
                 raise self._broken(f"decision {min(added)} was added to it")
@@ -258,7 +262,7 @@ def _opened(sealed: bytes, vault: Vault) -> tuple[bytes, bool]:
     return vault.open(sealed, context=KEY_CONTEXT), False
 
 
-def digest(decision: Decision) -> str:
+def digest(decision: Decision, *, version: int = VERSION) -> str:
     """Return the SHA-256 of the facts of a decision, in hexadecimal."""
-    facts = {name: getattr(decision, name) for name in _DECIDED}
+    facts = {name: getattr(decision, name) for name in (_DECIDED if version == 1 else _DECIDED_2)}
     return hashlib.sha256(msgspec.json.encode(facts, order="deterministic")).hexdigest()

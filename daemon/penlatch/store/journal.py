@@ -29,11 +29,11 @@ log = logging.getLogger(__name__)
 
 _INSERT = """
 INSERT INTO decisions (
-    seq, boot, terminal, time, action, user, verdict, done, reason, reasons, probability, threshold, attempt, pen,
-    latency_ms, "transaction"
+    instance, seq, boot, terminal, time, action, user, purpose, grade, verdict, done, reason, reasons, probability,
+    threshold, attempt, pen, latency_ms, "transaction"
 ) VALUES (
-    :seq, :boot, :terminal, :time, :action, :user, :verdict, :done, :reason, :reasons, :probability, :threshold,
-    :attempt, :pen, :latency_ms, :transaction
+    :instance, :seq, :boot, :terminal, :time, :action, :user, :purpose, :grade, :verdict, :done, :reason, :reasons,
+    :probability, :threshold, :attempt, :pen, :latency_ms, :transaction
 )
 """
 
@@ -71,6 +71,8 @@ class Journal:
         self._database = database
         self._audit = audit
         self._boot = boot
+        self.instance = meta.instance(database)
+        """Life of the database that numbers decisions now."""
         self._limits = limits or Limits()
 
     def record(
@@ -96,10 +98,10 @@ class Journal:
         with self._database.transaction() as connection:
             seq = meta.count(connection, "seq", path=self._database.path)
             row = msgspec.to_builtins(draft) | {"reasons": msgspec.json.encode(draft.reasons).decode()}
-            connection.execute(_INSERT, {"seq": seq, "boot": self._boot, **row})
+            connection.execute(_INSERT, {"instance": self.instance, "seq": seq, "boot": self._boot, **row})
             made = connection.execute("SELECT * FROM decisions WHERE seq = ?", (seq,)).fetchone()
             connection.execute("INSERT INTO outbox (seq, mac) VALUES (?, ?)", (seq, self._audit.ledger.mac(made)))
-            decision = draft.numbered(seq=seq, boot=self._boot)
+            decision = draft.numbered(seq=seq, boot=self._boot, instance=self.instance)
             self._audit.decided(connection, decision)
             connection.executemany(
                 "INSERT OR REPLACE INTO lockouts (subject, count, last) VALUES (?, ?, ?)",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from penlatch.messages import Instance
 from penlatch.store.database import damaged
 
 if TYPE_CHECKING:
@@ -30,6 +33,19 @@ def count(connection: sqlite3.Connection, name: str, *, path: Path) -> int:
     """
     statement = "UPDATE meta SET value = value + 1 WHERE name = ? AND typeof(value) = 'integer' RETURNING value"
     return _whole(connection.execute(statement, (name,)).fetchall(), name, path)
+
+
+def instance(database: Database) -> str:
+    """Return the random name of this life of the database.
+
+    Raises:
+        StoreError: if it cannot be read, or is no such name.
+    """
+    rows = database.rows("SELECT value FROM meta WHERE name = 'instance'")
+    try:
+        return msgspec.convert(rows[0][0], Instance)
+    except (IndexError, msgspec.ValidationError) as error:
+        raise damaged(database.path, "its instance is lost") from error
 
 
 def sealed(database: Database, name: str) -> bytes | None:

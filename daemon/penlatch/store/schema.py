@@ -150,6 +150,22 @@ def signatures_of_before(db: Database) -> None:
         db.execute(statement)
 
 
+def decisions_with_a_purpose(db: Database) -> None:
+    """Keep the purpose, the grade and the instance of every decision.
+
+    `meta.instance` names one life of this database. Decisions of before opened for any purpose and were of a start
+    before: nothing opens on them, so they become `check`.
+    """
+    for statement in (
+        "INSERT INTO meta VALUES ('instance', lower(hex(randomblob(16))))",
+        "ALTER TABLE decisions ADD COLUMN purpose TEXT NOT NULL DEFAULT 'check'",
+        "ALTER TABLE decisions ADD COLUMN grade TEXT",
+        "ALTER TABLE decisions ADD COLUMN instance TEXT NOT NULL DEFAULT ''",
+        "UPDATE decisions SET instance = (SELECT value FROM meta WHERE name = 'instance')",
+    ):
+        db.execute(statement)
+
+
 def enrolments(db: Database) -> None:
     """Give each enrolment an id of its own, and each decision in the outbox a MAC.
 
@@ -170,12 +186,13 @@ MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0003_people_known_by_pictures": people_known_by_pictures,
     "0004_audit_and_lockouts": audit_and_lockouts,
     "0005_signatures_of_before": signatures_of_before,
+    "0006_decisions_with_a_purpose": decisions_with_a_purpose,
     "0007_enrolments": enrolments,
 }
 """Every migration there ever was, oldest first. One that was released is never changed.
 
-Each calls nothing but `db.execute` (see `shape`), and leaves the values of columns that were there before as they
-were: the ledger is checked after the migrations, over the columns that it knew.
+Each calls nothing but `db.execute` (see `shape`). From 0007 on each adds columns and tables alone, and leaves rows and
+values that were there before as they were: the ledger is checked after the migrations, over the columns that it knew.
 """
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from fuzzlib.target import Target, WrongAnswerError, require
-from penlatch.messages import Action, Decision, Reason, Verdict
+from penlatch.messages import DOOR, Action, Decision, Grade, Reason, Verdict
 from penlatch.report.door import Door, NotOpeningError
 from penlatch.report.signing import Signer, verified
 
@@ -38,12 +38,15 @@ def _feed(data: bytes) -> None:
 
 def _decisions() -> list[bytes]:
     decision = Decision(
+        instance="0f" * 16,
         seq=7,
         boot=1,
         terminal="door-1",
         time="2026-03-01T08:00:00.000Z",
         action=Action.VERIFY,
         user="ada",
+        purpose=DOOR,
+        grade=Grade.PEN,
         verdict=Verdict.MATCH,
         done=True,
         reason=Reason.AGREES,

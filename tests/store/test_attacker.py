@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from penlatch.config import Replay
 from penlatch.errors import StoreError
-from penlatch.messages import Action, DecisionDraft, Failures, Reason, Verdict
+from penlatch.messages import Action, DecisionDraft, Reason, Verdict
 from penlatch.store import head
 from penlatch.store.backup import back_up, restore
 from penlatch.store.signatures import Seen
@@ -47,10 +47,11 @@ class Life:
         self.store.record(draft(user="bob"), seen=[self._seen("bob", "matched")], rule=Replay())
         self.store.keep_calibration(site_calibration())
         self._keep()
-        failed = {subject: Failures(count=7, last=THEN) for subject in ("", "ada")}
-        self.store.record(
-            draft(verdict=Verdict.NO_MATCH), failures=failed, seen=[self._seen("ada", "refused")], rule=Replay()
-        )
+        self.store.record(draft(verdict=Verdict.NO_MATCH), seen=[self._seen("ada", "refused")], rule=Replay())
+        with self.store._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO lockouts (subject, count, last) VALUES ('', 7, ?), ('ada', 7, ?)", (THEN, THEN)
+            )
         self._keep()
         self.store.delete_user("bob")
         self.store.delete_user("carl")

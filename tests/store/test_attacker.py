@@ -198,6 +198,15 @@ def test_a_restore_takes_nobody_back_whom_an_attacker_put_back_before(copy: Path
     store.close()
 
 
+def test_nor_where_everybody_had_been_deleted(copy: Path, life: Life) -> None:
+    store = Store.open(copy, life.vault)
+    for user in store.users():
+        store.delete_user(user.name)
+    store.close()
+    put_back(copy, life.backups[0], {"users", "references", "templates", "pictures"})
+    assert restore(life.backups[0], copy, life.vault).forgotten == ("ada", "bob", "carl", "dora")
+
+
 def test_rows_of_an_earlier_enrolment_of_the_same_name_do_not_even_open(copy: Path, life: Life) -> None:
     store = Store.open(copy, life.vault)
     put_back(copy, life.backups[0], {"references"}, rows=lambda number: number % 2 == 0)

@@ -167,10 +167,11 @@ def _known(database: Path, vault: Vault) -> _Known:
     with contextlib.closing(present), contextlib.suppress(StoreError):
         seq = max(seq, meta.number(present, "seq"))
         names = frozenset(name for (name,) in present.rows("SELECT name FROM users"))
-        Audit.chain(present, vault).check()
-        with present.snapshot() as connection:
-            by_audit = enrolments.known(connection)
-        names = names if by_audit is None else by_audit
+        audit = Audit.chain(present, vault)
+        audit.check()
+        if audit.sealed_bound:
+            with present.snapshot() as connection:
+                names = enrolments.known(connection)
     return _Known(seq, names)
 
 

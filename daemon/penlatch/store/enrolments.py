@@ -82,15 +82,9 @@ def everybody(connection: sqlite3.Connection) -> dict[str, State]:
     return {name: state(connection, name) for name in names}
 
 
-def known(connection: sqlite3.Connection) -> frozenset[str] | None:
-    """Return everybody who is enrolled by the audit, whatever the tables say; None where it does not say.
-
-    The audit of a release that bound nothing does not. Check it first.
-    """
-    told = _told(connection)
-    if not any(each for _, each in told.values()):
-        return None
-    return frozenset(name for name, (_, each) in told.items() if each is not None)
+def known(connection: sqlite3.Connection) -> frozenset[str]:
+    """Return everybody who is enrolled by the audit of a bound database, whatever its tables say. Check it first."""
+    return frozenset(name for name, (_, each) in _told(connection).items() if each is not None)
 
 
 def differences(connection: sqlite3.Connection) -> str:

@@ -192,7 +192,7 @@ MIGRATIONS: dict[str, Callable[[Database], None]] = {
 """Every migration there ever was, oldest first. One that was released is never changed.
 
 Each calls nothing but `db.execute` (see `shape`). Once 0007 was released, a later one adds columns and tables alone.
-The ledger is checked after the migrations, over the columns that it knew: a row that came or changed is an attack to it.
+The ledger is checked after the migrations, over the columns that it knew. A row that came or changed is an attack.
 """
 
 

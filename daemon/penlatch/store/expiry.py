@@ -67,7 +67,7 @@ class Expiry:
 
     def _checkpoint(self, connection: sqlite3.Connection, body: dict[str, int]) -> None:
         number = self._audit.append(connection, Kind.EXPIRED, body)
-        connection.execute("UPDATE meta SET value = ? WHERE name = 'expired'", (number,))
+        meta.keep(connection, "expired", number)
 
 
 def last_old(decisions: Iterable[tuple[int, str]], *, oldest: str, now: str) -> int | None:

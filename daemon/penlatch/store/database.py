@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import sqlite3
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from penlatch.decoding import UNREADABLE
 from penlatch.errors import StoreError
 from penlatch.store import schema
+from penlatch.store.files import Folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +33,7 @@ PRAGMAS: Mapping[str, int | str] = {
 """Set on every connection, in this order, and read back: none is left to how SQLite was built."""
 
 _BACKUP = "restore it from a backup; penlatch leaves the file as it is"
+_OWNED = "its folder must exist and belong to the user of the daemon"
 
 _FAULTS: Mapping[int, tuple[str, str]] = {
     sqlite3.SQLITE_FULL: ("there is no room to write", "make room on its file system"),
@@ -57,15 +60,19 @@ class Database:
         self._lock = lock
 
     @classmethod
-    def open(cls, path: Path) -> Database:
+    def open(cls, path: Path, *, lock: int | None = None) -> Database:
         """Open the database at `path`, checked and with the present schema. It is made, mode 0600, where there is none.
+
+        Args:
+            path: of the SQLite file.
+            lock: descriptor of `reserve`, where the caller holds the database longer than it is open.
 
         Raises:
             StoreError: if another penlatch has it open, if it cannot be opened or is damaged, or if it was written by
                 another program or a later penlatch. The file is then as it was.
         """
         with contextlib.ExitStack() as undo:
-            lock = _lock(path)
+            lock = reserve(path) if lock is None else os.dup(lock)
             undo.callback(os.close, lock)
             _make_private(path)
             with explained(path):
@@ -182,21 +189,20 @@ def explained(path: Path) -> Iterator[None]:
     except UnicodeDecodeError as error:  # SQLite repeats what it found, and that is not always text
         raise damaged(path, "a text in it is none") from error
     except OSError as error:
-        raise StoreError(
-            path=path,
-            problem=f"it cannot be opened: {error.strerror}",
-            remedy="its folder must exist and belong to the user of the daemon",
-        ) from error
+        problem, remedy = f"it cannot be opened: {error.strerror}", _OWNED
+        if error.errno == errno.ELOOP:
+            problem, remedy = "it is a symbolic link, and none is followed here", "put the file itself in its place"
+        raise StoreError(path=path, problem=problem, remedy=remedy) from error
 
 
-def _lock(path: Path) -> int:
+def reserve(path: Path) -> int:
     """Reserve the database for this process; return the descriptor that holds the lock.
 
     The lock is on a file of its own: closing a second descriptor of the database would drop SQLite's own locks
     (sqlite.org/howtocorrupt.html, section 2.2).
     """
-    with explained(path):
-        lock = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with explained(path), Folder.open(path.parent) as folder:
+        lock = folder.open_file(f"{path.name}-lock", os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -212,8 +218,8 @@ def _lock(path: Path) -> int:
 
 def _make_private(path: Path) -> None:
     """Make sure that the file is there and that its owner alone can read it; SQLite gives its log the same mode."""
-    with explained(path):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with explained(path), Folder.open(path.parent) as folder:
+        descriptor = folder.open_file(path.name, os.O_RDWR | os.O_CREAT)
         try:
             os.fchmod(descriptor, 0o600)
         finally:

@@ -66,7 +66,7 @@ def test_a_broken_audit_is_status_1_and_says_where(config: Path, database: Path)
 def test_a_new_key_opens_what_the_old_one_sealed(config: Path, database: Path) -> None:
     key = database.with_name("store.key")
     old = key.read_bytes()
-    told = store(config, "rotate-key")
+    told = store(config, "rotate-key", "--yes")
     assert told.exit_code == 0, told.output
     assert key.read_bytes() != old
     assert key.stat().st_mode & 0o777 == 0o600
@@ -75,14 +75,14 @@ def test_a_new_key_opens_what_the_old_one_sealed(config: Path, database: Path) -
 
 def test_a_new_key_may_go_to_a_file_that_is_not_there_yet(config: Path, database: Path, tmp_path: Path) -> None:
     place = tmp_path / "new.key"
-    assert store(config, "rotate-key", "--to", str(place)).exit_code == 0
+    assert store(config, "rotate-key", "--yes", "--to", str(place)).exit_code == 0
     OpenStore.open(database, Vault.load(database=database, key_file=place)).close()
-    again = store(config, "rotate-key", "--to", str(place))
+    again = store(config, "rotate-key", "--yes", "--to", str(place))
     assert again.exit_code != 0
     assert "it is there already" in again.output
 
 
-@pytest.mark.parametrize("arguments", [("rotate-key",), ("restore", "FILE")])
+@pytest.mark.parametrize("arguments", [("rotate-key", "--yes"), ("restore", "FILE")])
 def test_under_a_running_daemon_nothing_is_exchanged(config: Path, database: Path, arguments: tuple[str, ...]) -> None:
     file = store(config, "backup").stdout.strip()
     running = OpenStore.open(database, Vault.load(database=database, environment={}))

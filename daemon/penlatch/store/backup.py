@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from penlatch.errors import StoreError
 from penlatch.store import head, meta
 from penlatch.store.audit import Audit, Kind
-from penlatch.store.database import Database, explained
+from penlatch.store.database import Database, check_plain, explained
 from penlatch.store.files import Folder, held, open_plain
 from penlatch.store.keys import check_key
 from penlatch.store.shelf import STAMP, backups, check_opens, new_name, prune
@@ -98,6 +98,7 @@ def copy_into(database: Path, descriptor: int, vault: Vault | None = None) -> No
 
 def _copy_checked(database: Path, draft: Path, descriptor: int, vault: Vault | None) -> None:
     """Copy a database into the empty file `draft`, which `descriptor` has open, and check what came of it."""
+    check_plain(database)
     with contextlib.closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as source:
         _copy(source, draft)
     if not os.path.samestat(draft.lstat(), os.fstat(descriptor)):

@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 import sqlite3
+import stat
 from typing import TYPE_CHECKING, Any
 
 from penlatch.decoding import UNREADABLE
@@ -76,6 +77,7 @@ class Database:
             undo.callback(os.close, lock)
             _make_private(path)
             with explained(path):
+                check_plain(path)
                 # Autocommit: a transaction begins where `transaction` says so and nowhere else.
                 connection = sqlite3.connect(path, isolation_level=None)
                 undo.callback(connection.close)
@@ -96,6 +98,7 @@ class Database:
             StoreError: if there is none, or it is not ours.
         """
         with explained(path):
+            check_plain(path)
             connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
             if schema.pending(connection, path=path):
                 connection.close()
@@ -161,6 +164,27 @@ class Database:
         """
         self.rows("VACUUM")
         self.truncate_log()
+
+
+def check_plain(path: Path) -> None:
+    """Make sure that SQLite will find regular files or none: it would follow a link, and wait for a pipe.
+
+    The files are looked at and not opened: closing one would drop SQLite's locks.
+
+    Raises:
+        OSError: if the database is not there (ENOENT); if it, or a file beside it, is a link or no regular file.
+    """
+    for name in (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal"))):
+        try:
+            mode = name.lstat().st_mode
+        except FileNotFoundError:
+            if name is path:
+                raise
+            continue
+        if stat.S_ISLNK(mode):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(name))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(name))
 
 
 def damaged(path: Path, problem: str) -> StoreError:

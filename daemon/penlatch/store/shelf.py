@@ -1,8 +1,8 @@
 """Shelf: the folder of backups, their names, and which of them open with today's key.
 
 A name holds the time of the copy and the id of the key that seals it: `penlatch-20260301T031500.000000Z-1a2b3c4d.db`.
-Older releases left the id out; their backups are listed all the same. A name is a label alone: a backup is opened to find
-out whether it opens.
+Older releases left the id out; their backups are listed all the same. A name is a label alone: what counts is whether a
+backup opens.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from penlatch.errors import StoreError
+from penlatch.store.database import check_plain
 from penlatch.store.keys import CHECK_CONTEXT
 
 if TYPE_CHECKING:
@@ -98,9 +99,10 @@ def opens_live(database: Path, vault: Vault) -> bool:
 
 def _opens(path: Path, vault: Vault, how: str) -> bool:
     try:
+        check_plain(path)
         with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True)) as connection:
             check_opens(connection, path, vault)
-    except (StoreError, sqlite3.Error, UnicodeDecodeError):
+    except (StoreError, sqlite3.Error, UnicodeDecodeError, OSError):
         return False
     return True
 

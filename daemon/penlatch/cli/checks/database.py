@@ -12,7 +12,7 @@ from penlatch.cli.checks.finding import Finding
 from penlatch.cli.todays_key import load_key
 from penlatch.errors import StoreError
 from penlatch.store import deputy, owners, schema
-from penlatch.store.database import explained
+from penlatch.store.database import check_plain, explained
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,6 +59,7 @@ def _first_start(path: Path) -> Finding:
 def _look(path: Path) -> str:
     """Check every page without writing one, and count what is there."""
     # A file without a write-ahead log is complete in itself; `immutable` spares it the files that reading a log makes.
+    check_plain(path)
     log = path.with_name(f"{path.name}-wal")
     how = "mode=ro" if log.exists() else "mode=ro&immutable=1"
     with closing(sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True)) as connection:

@@ -114,7 +114,7 @@ class World:
         for path in [self.roots, *sorted(self.roots.rglob("*"))]:
             seen = path.lstat()
             content = path.read_bytes() if path.is_file() else b""
-            found[str(path)] = (seen.st_uid, seen.st_gid, seen.st_mode, seen.st_nlink, content)
+            found[str(path)] = (seen.st_uid, seen.st_gid, seen.st_mode, content)
         return found
 
     def not_of_the_attacker(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,11 +57,8 @@ def _existing(folder: Path, owner: Owner | None) -> Path:
     if owner is None:
         return folder
     for path in (folder, folder.parent):
-        with owners.acting(owner):
-            try:
-                if path.exists():
-                    return path
-            except PermissionError:
+        with owners.acting(owner), contextlib.suppress(PermissionError):
+            if path.exists():
                 return path
         if path.exists():
             return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -45,12 +46,18 @@ class Backups:
     async def run(self) -> None:
         """Make one whenever it is due, until cancelled."""
         while self._rule.enabled:
-            if self._database.exists():
-                self._report(await asyncio.to_thread(self._keep_up))
+            if (told := await asyncio.to_thread(self._keep_up)) is not None:
+                self._report(told)
             await asyncio.sleep(LOOK_S)
 
-    def _keep_up(self) -> Part:
-        """Make a backup if one is due, and return how backups are. Runs on a thread of its own."""
+    def _keep_up(self) -> Part | None:
+        """Make a backup if one is due. Runs on a thread of its own.
+
+        Returns:
+            How backups are; None as long as there is no database.
+        """
+        if not os.path.lexists(self._database):
+            return None
         try:
             vault = self._vault()
             if (newest := self._recent(vault)) is None:

@@ -192,7 +192,7 @@ def _known(database: Path) -> _Known:
     with contextlib.suppress(StoreError):
         kept = head.read(head.place(database))
         seq = kept.seq if kept else 0
-    if not database.exists():
+    if not os.path.lexists(database):
         return _Known(seq, names)
     try:
         present = Database.open(database)
@@ -210,13 +210,13 @@ def _put_in_place(draft: Path, database: Path, kept: head.Kept) -> Path | None:
     """Exchange the files. A power cut in between leaves the draft, or the file that was moved aside, to go on from."""
     replaced = None
     with explained(database):
-        if database.exists():
+        if os.path.lexists(database):
             stamp = datetime.now(UTC).strftime(STAMP)
             replaced = database.with_name(f"{database.name}.replaced-{stamp}")
             database.rename(replaced)
             for suffix in _BESIDE:
                 beside = database.with_name(database.name + suffix)
-                if beside.exists():
+                if os.path.lexists(beside):
                     beside.rename(replaced.with_name(replaced.name + suffix))
         # First the head: of a database that is not there yet it says that it is missing, and nothing opens.
         head.write(head.place(database), kept)

@@ -81,8 +81,8 @@ def _be(owner: owners.Owner, work: Callable[[], Any], writing: int) -> None:
     """Be the child: never return to what the parent was doing."""
     status = 1
     try:
-        owners.drop(owner)
         try:
+            owners.drop(owner)
             answer = _Answer(value=msgspec.Raw(msgspec.json.encode(work())))
         except StoreError as error:
             answer = _Answer(error=_Problem(str(error.path), error.problem, error.remedy, error.in_use))

@@ -91,7 +91,7 @@ class Vault:
             return cls(_read_private(found, forbidden=stat.S_IRWXO), source=found)
         beside = database.with_name(KEY_NAME)
         if not os.path.lexists(beside):
-            if not make or (database.exists() and database.stat().st_size > 0):
+            if not make or (os.path.lexists(database) and database.lstat().st_size > 0):
                 raise StoreError(
                     path=beside,
                     problem=f"the key of {database} is missing",

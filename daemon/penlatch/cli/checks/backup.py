@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from penlatch.cli.checks.finding import Finding
@@ -25,7 +26,7 @@ def kept(config: Config, health: Health | None) -> Finding | None:
     if health is not None:
         remedy = "see docs/operations.md, backup and restore"
         return Finding.told("backup", health.backup, remedy=remedy) if health.backup else None
-    if not config.backup.enabled or not database.exists():
+    if not config.backup.enabled or not os.path.lexists(database):
         return None
     folder = config.backup.folder or database.parent / "backups"
     try:

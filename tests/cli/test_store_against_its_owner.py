@@ -329,3 +329,11 @@ def test_the_bait_is_taken_where_root_does_the_work_itself(place: World) -> None
     before = place.snapshot()
     (place.folder / "bait").write_bytes(b"written through")
     assert place.snapshot() != before
+
+
+def test_the_daemon_does_not_run_as_root_in_the_folder_of_another_user(place: World) -> None:
+    before = sorted(path.name for path in place.folder.iterdir())
+    ended = place.penlatch("run")
+    assert ended.status == 3
+    assert f"sudo -u '#{UID}' penlatch run" in ended.output
+    assert sorted(path.name for path in place.folder.iterdir()) == before

@@ -229,11 +229,11 @@ def test_killed_between_the_seals_and_the_end_it_goes_on(config: Path, moment: s
 
     def arm() -> None:
         if moment == "vacuum":
-            Database.vacuum = die  # type: ignore[method-assign] # in a process of its own
+            Database.vacuum = die  # type: ignore[method-assign, assignment] # in a process of its own
         else:
             from penlatch.store import audit  # noqa: PLC0415 - likewise
 
-            audit.Audit.append = die  # type: ignore[method-assign] # likewise
+            audit.Audit.append = die  # type: ignore[method-assign, assignment] # likewise
 
     assert rotate(config, "--yes", before=arm).status == -signal.SIGKILL
     folder = config.parent / "penlatch"
@@ -249,7 +249,7 @@ def test_a_change_that_was_interrupted_is_finished_and_not_done_twice(config: Pa
         def die(*_: object) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
-        Database.vacuum = die  # type: ignore[method-assign] # in a process of its own
+        Database.vacuum = die  # type: ignore[method-assign, assignment] # in a process of its own
 
     rotate(config, "--yes", before=arm)
     waiting = (config.parent / "store.key.next").read_bytes()

@@ -74,12 +74,17 @@ def test_the_command_does_its_work_and_leaves_everything_to_the_owner(place: Wor
     assert place.snapshot() == before
 
 
+def make_pipe(place: World, path: Path) -> None:
+    os.mkfifo(path)
+    place.give(path)
+
+
 PLANTS: dict[str, Callable[[World, Path], None]] = {
     "a link to a file of root": lambda place, path: path.symlink_to(place.secret),
     "a link to where nothing is yet": lambda place, path: path.symlink_to(place.roots / "new"),
     "a link to a folder of root": lambda place, path: path.symlink_to(place.roots / "folder"),
     "a second name of a file of root": lambda place, path: path.hardlink_to(place.secret),
-    "a pipe": lambda place, path: (os.mkfifo(path), place.give(path))[1],
+    "a pipe": make_pipe,
 }
 
 

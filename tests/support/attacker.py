@@ -110,7 +110,7 @@ class World:
 
     def snapshot(self) -> dict[str, tuple[object, ...]]:
         """Return all that can be seen of root's folder: owners, modes, contents, links."""
-        found = {}
+        found: dict[str, tuple[object, ...]] = {}
         for path in [self.roots, *sorted(self.roots.rglob("*"))]:
             seen = path.lstat()
             content = path.read_bytes() if path.is_file() else b""

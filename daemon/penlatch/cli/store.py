@@ -68,7 +68,7 @@ def backup(config_path: Path | None, folder: Path | None, *, as_json: bool) -> N
 
 
 @store.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @config_option
 @json_option
 def restore(file: Path, config_path: Path | None, *, as_json: bool) -> None:

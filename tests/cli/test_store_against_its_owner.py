@@ -138,15 +138,20 @@ def test_whatever_is_planted_at_a_name_that_is_written_root_loses_nothing(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_folders_that_are_exchanged_meanwhile_mislead_nobody(place: World, name: str) -> None:
-    backups, aside = place.folder / "backups", place.folder / "aside"
+    backups, lure, aside = place.folder / "backups", place.folder / "lure", place.folder / "aside"
+    lure.mkdir()
+    # Whoever lists this folder and then goes through the names meets one of root by and by.
+    for name_in_it in ["secret", "inner", *(f"{number:03}" for number in range(300))]:
+        (lure / name_in_it).touch()
+    place.give(lure)
 
     def exchange() -> None:
-        backups.rename(aside)
-        backups.symlink_to(place.roots)
-        backups.unlink()
-        backups.symlink_to(place.roots / "folder")
-        backups.unlink()
-        aside.rename(backups)
+        for folder in (lure, backups):
+            folder.rename(aside)
+            for target in (place.roots, place.roots / "folder"):
+                folder.symlink_to(target)
+                folder.unlink()
+            aside.rename(folder)
 
     (place.base / "usb").mkdir(mode=0o700)
     before = place.snapshot()

@@ -90,7 +90,7 @@ class Vault:
         if (found := credential(environment)) is not None:
             return cls(_read_private(found, forbidden=stat.S_IRWXO), source=found)
         beside = database.with_name(KEY_NAME)
-        if not os.path.lexists(beside):
+        if not _is_there(beside):
             if not make or (os.path.lexists(database) and database.lstat().st_size > 0):
                 raise StoreError(
                     path=beside,
@@ -114,7 +114,7 @@ class Vault:
     def successor(self) -> Vault | None:
         """Return a vault with the key that was about to take the place of this one, None where there is none."""
         waiting = next_key(Path(self.source))
-        return Vault(_read_private(waiting, links=False), source=waiting) if os.path.lexists(waiting) else None
+        return Vault(_read_private(waiting, links=False), source=waiting) if _is_there(waiting) else None
 
     def seal(self, plain: bytes, *, context: str) -> bytes:
         """Encrypt `plain` so that it opens only under the same key and the same `context`."""
@@ -147,6 +147,22 @@ def credential(environment: Mapping[str, str] = os.environ) -> Path | None:
 def next_key(path: Path) -> Path:
     """Return where the key is written that will take the place of the one at `path`."""
     return path.with_name(path.name + ".next")
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether a name is there, be it a link to nowhere.
+
+    Raises:
+        StoreError: if its folder may not be searched.
+    """
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        remedy = "run the command as root, or as the user of the daemon"
+        raise StoreError(path=path, problem=f"the key cannot be reached: {error.strerror}", remedy=remedy) from error
+    return True
 
 
 def _read_private(path: Path, *, forbidden: int = stat.S_IRWXG | stat.S_IRWXO, links: bool = True) -> bytes:

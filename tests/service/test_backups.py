@@ -152,3 +152,19 @@ async def test_a_new_key_that_could_not_take_its_place_yet_is_todays(config: Con
     assert kept.health is not None
     assert kept.health.ok
     assert Vault((tmp_path / "store.key.next").read_bytes()).id in kept.health.detail
+
+
+@pytest.mark.parametrize("there_are_some", [True, False])
+async def test_while_todays_key_does_not_open_the_database_no_backup_is_called_ok(
+    config: Config, tmp_path: Path, *, there_are_some: bool
+) -> None:
+    if there_are_some:
+        await run_until_told(Backups(config))
+    before = backups(tmp_path / "backups")
+    (tmp_path / "store.key").write_bytes(bytes(32))
+    kept = Backups(config)
+    await run_until_told(kept)
+    assert kept.health is not None
+    assert kept.health.ok != there_are_some
+    assert kept.health.detail.startswith("none ")
+    assert backups(tmp_path / "backups") == before

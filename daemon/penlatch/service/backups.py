@@ -60,6 +60,11 @@ class Backups:
             return None
         try:
             vault = self._vault()
+        except StoreError as error:
+            return self._without_key(str(error))
+        if shelf.sealed_otherwise(self._database, vault):
+            return self._without_key(f"the database was sealed with another key than today's, {vault.id}")
+        try:
             if (newest := self._recent(vault)) is None:
                 newest = back_up(self._database, self.folder, keep=self._rule.keep, vault=vault)
                 log.info("backup %s", newest)
@@ -67,6 +72,12 @@ class Backups:
             log.error("no backup was made: %s", error)  # noqa: TRY400 - the message is made for the journal
             return Part(ok=False, detail=f"none was made: {error}")
         return Part(ok=True, detail=f"the newest is {newest.name}, made under today's key {vault.id}")
+
+    def _without_key(self, problem: str) -> Part:
+        """Return how backups are while today's key does not open the database, which `health.store` reports."""
+        if shelf.backups(self.folder):
+            return Part(ok=False, detail=f"none opens with today's key, and none was made: {problem}")
+        return Part(ok=True, detail=f"none yet, and none is made: {problem}")
 
     def _vault(self) -> Vault:
         """Return today's key: the one that opens the database.

@@ -97,6 +97,19 @@ def opens_live(database: Path, vault: Vault) -> bool:
     return _opens(database, vault, "mode=ro")
 
 
+def sealed_otherwise(database: Path, vault: Vault) -> bool:
+    """Return whether the database, which may be in use, is readable and was sealed with another key."""
+    try:
+        check_plain(database)
+        with contextlib.closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            check_opens(connection, database, vault)
+    except StoreError:
+        return True
+    except (sqlite3.Error, UnicodeDecodeError, OSError):
+        return False
+    return False
+
+
 def _opens(path: Path, vault: Vault, how: str) -> bool:
     try:
         check_plain(path)

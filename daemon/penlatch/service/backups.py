@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
 from typing import TYPE_CHECKING, Final
 
+from penlatch.bounded import in_own_thread
 from penlatch.errors import StoreError
 from penlatch.messages import Part
 from penlatch.store import shelf
@@ -25,6 +27,8 @@ log = logging.getLogger(__name__)
 LOOK_S: Final = 600.0
 """How often it is looked whether one is due [s]."""
 HOUR_S: Final = 3600.0
+DRAFT_S: Final = HOUR_S
+"""A draft of a copy this old [s] is left from a process that ended while it copied."""
 
 
 class Backups:
@@ -45,10 +49,19 @@ class Backups:
 
     async def run(self) -> None:
         """Make one whenever it is due, until cancelled."""
+        if self._rule.enabled:
+            self._clear()
         while self._rule.enabled:
-            if (told := await asyncio.to_thread(self._keep_up)) is not None:
+            if (told := await in_own_thread(self._keep_up)) is not None:
                 self._report(told)
             await asyncio.sleep(LOOK_S)
+
+    def _clear(self) -> None:
+        """Remove the drafts that a stop in mid-copy left behind."""
+        with contextlib.suppress(OSError):
+            for draft in self.folder.glob("penlatch-*.draft"):
+                if time.time() - draft.lstat().st_mtime > DRAFT_S:
+                    draft.unlink(missing_ok=True)
 
     def _keep_up(self) -> Part | None:
         """Make a backup if one is due. Runs on a thread of its own.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -461,3 +463,23 @@ async def test_nobody_unlocks_whom_nobody_knows(bench: Bench) -> None:
     with pytest.raises(RequestError) as refused:
         await bench.worker.call(bench.judge.unlock, "eve", by="uid 0")
     assert refused.value.code == "unknown_user"
+
+
+# -- fail closed -------------------------------------------------------------------------------------------------
+
+
+async def test_failures_that_cannot_be_read_close_the_terminal(tmp_path: Path) -> None:
+    first = Bench(tmp_path)
+    await first.open()
+    await first.know("ada", ADA)
+    await first.close()
+    with closing(sqlite3.connect(tmp_path / "penlatch.db")) as connection, connection:
+        connection.execute("INSERT INTO lockouts (subject, count, last, state) VALUES ('ada', 9, '', '{')")
+    second = Bench(tmp_path)
+    await second.open()
+    assert not second.judge.database.ok
+    assert "failures" in second.judge.database.detail
+    with pytest.raises(RequestError) as refused:
+        await collect(second.actions.verify("ada"))
+    assert refused.value.code == "unavailable"
+    await second.close()

@@ -246,6 +246,48 @@ def test_a_match_or_time_ends_the_raised_threshold(clock: Clock) -> None:
     assert lockout.threshold("ada") == 0
 
 
+# -- any order of events -----------------------------------------------------------------------------------------
+
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["near", "far", "ada matches", "bob matches", "waits", "restarts"]),
+        st.sampled_from(list(Way)),
+        st.floats(0, 20_000),
+    ),
+    max_size=120,
+)
+
+
+@given(events=EVENTS)
+def test_whatever_happens_a_forger_is_bounded_and_a_bystander_is_free(
+    events: list[tuple[str, Way, float]],
+) -> None:
+    """Eve forges ada and scribbles, in any way of asking, while ada and bob come and go. Nobody ever fails as bob."""
+    clock = Clock()
+    lockout = made(clock, Rule())
+    tries: list[float] = []
+    for event, way, wait_s in events:
+        if event == "waits":
+            clock.s += wait_s
+        elif event == "restarts":
+            lockout = made(clock, Rule(), lockout._failures)
+        elif event == "bob matches":
+            if way is not Way.IDENTIFY or not lockout.left_s(None, way):
+                told(lockout, Verdict.MATCH, "bob", way=way)
+        elif not lockout.left_s("ada", way) and not (way is Way.IDENTIFY and lockout.left_s(None, way)):
+            if event == "ada matches":
+                told(lockout, Verdict.MATCH, "ada", way=way)
+            elif event == "near":
+                fail(lockout, "ada", way=way)
+                tries.append(clock.s)
+            else:
+                fail(lockout, *(() if way is Way.IDENTIFY else ("ada",)), way=way, near=False)
+        assert not any(lockout.left_s("bob", each) for each in Way)
+        assert lockout.threshold("bob") == 0
+        assert lockout.left_s(None, Way.IDENTIFY) <= 300
+        assert sum(clock.s - at < DAY_S for at in tries) <= 12
+
+
 # -- clocks and restarts -----------------------------------------------------------------------------------------
 
 

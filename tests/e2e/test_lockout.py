@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def watching(tmp_path: Path, tablet: Isdv4Tablet, broker: Mosquitto, ada: Writer) -> Iterator[Door]:
     """A running terminal that identifies whoever signs, knows ada, and lets the broker unlock."""
-    sections = {
+    sections: dict[str, dict[str, Any]] = {
         "terminal": {"mode": "always"},
         "segment": {"idle_s": IDLE_S},
         "mqtt": broker_section(broker, tmp_path) | {"requests": ["verify", "unlock", "status"]},

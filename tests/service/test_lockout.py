@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -514,9 +512,13 @@ async def test_failures_that_cannot_be_read_close_the_terminal(tmp_path: Path) -
     first = Bench(tmp_path)
     await first.open()
     await first.know("ada", ADA)
+
+    def spoil() -> None:
+        with first.judge._need_store()._database.transaction() as connection:
+            connection.execute("INSERT INTO lockouts (subject, count, last, state) VALUES ('ada', 9, '', '{')")
+
+    await first.worker.call(spoil)
     await first.close()
-    with closing(sqlite3.connect(tmp_path / "penlatch.db")) as connection, connection:
-        connection.execute("INSERT INTO lockouts (subject, count, last, state) VALUES ('ada', 9, '', '{')")
     second = Bench(tmp_path)
     await second.open()
     assert not second.judge.database.ok

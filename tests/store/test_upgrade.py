@@ -97,10 +97,9 @@ def test_the_first_release_leaves_the_upgraded_file_alone(
 def test_failures_of_before_hold_in_every_way(
     path: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch, subject: str
 ) -> None:
-    released = dict(list(schema.MIGRATIONS.items())[: list(schema.MIGRATIONS).index("0012_lockouts_by_way")])
     with monkeypatch.context() as patch:
-        patch.setattr(schema, "MIGRATIONS", released)
-        Store.open(path, vault).close()
+        patch.setattr(schema, "MIGRATIONS", dict(list(schema.MIGRATIONS.items())[:5]))
+        Database.open(path).close()
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("INSERT INTO lockouts (subject, count, last) VALUES (?, 7, ?)", (subject, "2026-03-01"))
         connection.execute("INSERT INTO lockouts (subject, count, last) VALUES ('bob', 0, '2026-03-01')")

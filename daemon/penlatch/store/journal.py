@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from penlatch.clock import synchronised
+from penlatch.errors import StoreError
 from penlatch.messages import Failures
 from penlatch.store import meta
 from penlatch.store.audit import Kind
@@ -49,7 +51,7 @@ _DROPPED_AT_ONCE = 256
 """So many of the oldest are looked at for their age with each new decision, so that none takes long."""
 
 _PENDING = """
-SELECT decisions.* FROM outbox JOIN decisions USING (seq) WHERE seq > :after ORDER BY seq LIMIT :limit
+SELECT decisions.*, outbox.mac FROM outbox JOIN decisions USING (seq) WHERE seq > :after ORDER BY seq LIMIT :limit
 """
 
 
@@ -97,7 +99,8 @@ class Journal:
             seq = meta.count(connection, "seq", path=self._database.path)
             row = msgspec.to_builtins(draft) | {"reasons": msgspec.json.encode(draft.reasons).decode()}
             connection.execute(_INSERT, {"instance": self.instance, "seq": seq, "boot": self._boot, **row})
-            connection.execute("INSERT INTO outbox (seq) VALUES (?)", (seq,))
+            made = connection.execute("SELECT * FROM decisions WHERE seq = ?", (seq,)).fetchone()
+            connection.execute("INSERT INTO outbox (seq, mac) VALUES (?, ?)", (seq, self._audit.ledger.mac(made)))
             decision = draft.numbered(seq=seq, boot=self._boot, instance=self.instance)
             self._audit.decided(connection, decision)
             connection.executemany(
@@ -140,10 +143,17 @@ class Journal:
         """Return the first `limit` decisions in the outbox whose number is above `after`, in order.
 
         Raises:
-            StoreError: if they cannot be read.
+            StoreError: if they cannot be read, or one is not as it was made.
         """
         rows = self._database.rows(_PENDING, {"after": after, "limit": max(limit, 0)})
-        return decisions_of(rows, path=self._database.path)
+        for row in rows:
+            if not hmac.compare_digest(self._audit.ledger.mac(row), row["mac"] or b""):
+                raise StoreError(
+                    path=self._database.path,
+                    problem=f"somebody wrote to it: decision {row['seq']}, which waits, is not as it was made",
+                    remedy="keep a copy as evidence, then `penlatch store restore` the newest backup",
+                )
+        return decisions_of(({k: row[k] for k in row.keys() if k != "mac"} for row in rows), path=self._database.path)  # noqa: SIM118 - a row iterates over its values
 
     def dropped(self) -> int:
         """Return how many decisions were ever dropped from the outbox, and never told to a broker.

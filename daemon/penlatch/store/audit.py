@@ -67,6 +67,8 @@ class Kind(StrEnum):
     CALIBRATED = "calibrated"
     EXPIRED = "expired"
     """Decisions were taken away because they were older than `store.keep_days`."""
+    UNLOCKED = "unlocked"
+    """Somebody ended the lock of a person, or of the terminal."""
     DROPPED = "dropped"
     """The outbox had no room: decisions that no broker has acknowledged will not be told."""
     KEY_ROTATED = "key_rotated"

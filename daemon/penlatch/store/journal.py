@@ -13,7 +13,7 @@ import msgspec
 from penlatch.clock import synchronised
 from penlatch.errors import StoreError
 from penlatch.messages import Failures
-from penlatch.store import meta
+from penlatch.store import lockouts, meta
 from penlatch.store.audit import Kind
 from penlatch.store.decision_rows import decisions_of
 
@@ -103,23 +103,30 @@ class Journal:
             connection.execute("INSERT INTO outbox (seq, mac) VALUES (?, ?)", (seq, self._audit.ledger.mac(made)))
             decision = draft.numbered(seq=seq, boot=self._boot, instance=self.instance)
             self._audit.decided(connection, decision)
-            connection.executemany(
-                "INSERT OR REPLACE INTO lockouts (subject, count, last) VALUES (?, ?, ?)",
-                [(subject, failed.count, failed.last) for subject, failed in (failures or {}).items()],
-            )
+            lockouts.keep(connection, failures or {}, time=decision.time)
             self._make_room(connection, decision)
             if also:
                 also(connection)
         return decision
 
     def lockouts(self) -> dict[str, Failures]:
-        """Return the failures in a row that were kept, by whose they are.
+        """Return the committed failures: see `lockouts.load`."""
+        return lockouts.load(self._database)
+
+    def unlock(self, subject: str, *, by: str, time: str) -> None:
+        """Forget the failures of a person or of the terminal, with an entry in the audit.
+
+        Args:
+            subject: the person; empty for the terminal.
+            by: who asked for it.
+            time: RFC 3339 in UTC.
 
         Raises:
-            StoreError: if they cannot be read.
+            StoreError: if it cannot be written.
         """
-        rows = self._database.rows("SELECT subject, count, last FROM lockouts WHERE count > 0")
-        return {subject: Failures(count=count, last=last) for subject, count, last in rows}
+        with self._database.transaction() as connection:
+            lockouts.keep(connection, {subject: Failures()}, time=time)
+            self._audit.append(connection, Kind.UNLOCKED, {"user": subject or None, "by": by})
 
     def decisions(self, *, limit: int, user: str | None = None) -> list[Decision]:
         """Return the last `limit` decisions, newest first, of one person or of all.

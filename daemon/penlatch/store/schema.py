@@ -180,6 +180,14 @@ def enrolments(db: Database) -> None:
         db.execute(statement)
 
 
+def lockouts_by_way(db: Database) -> None:
+    """Keep failures by the way of asking, with those of a day: `lockouts.state`, as JSON of `messages.Failures`.
+
+    A row without it is of an earlier release: `count` and `last` then hold for every way.
+    """
+    db.execute("ALTER TABLE lockouts ADD COLUMN state TEXT NOT NULL DEFAULT ''")
+
+
 MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0001_people_and_decisions": people_and_decisions,
     "0002_references_with_a_history": references_with_a_history,
@@ -188,6 +196,7 @@ MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0005_signatures_of_before": signatures_of_before,
     "0006_decisions_with_a_purpose": decisions_with_a_purpose,
     "0007_enrolments": enrolments,
+    "0012_lockouts_by_way": lockouts_by_way,
 }
 """Every migration there ever was, oldest first. One that was released is never changed.
 

@@ -14,13 +14,15 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "daemon" / "penlatch"
 
-LEAVES = {"clock", "decoding", "ink", "errors", "messages", "config"}
+LEAVES = {"asker", "clock", "decoding", "ink", "errors", "messages", "moment", "config"}
 
 MAY_KNOW: dict[str, set[str]] = {
+    "asker": set(),
     "clock": set(),
     "decoding": set(),
     "errors": set(),
     "messages": set(),
+    "moment": {"messages"},
     "ink": {"decoding", "errors"},
     "config": {"errors", "messages"},
     # from the pen to a probability
@@ -28,10 +30,10 @@ MAY_KNOW: dict[str, set[str]] = {
     "signal": LEAVES,
     "verify": LEAVES | {"signal"},
     # what knows messages, not pens
-    "store": {"clock", "decoding", "errors", "messages", "config"},
-    "report": {"decoding", "errors", "messages", "config"},
-    "control": {"decoding", "errors", "messages", "config"},
-    "bolt": {"errors", "messages", "config"},
+    "store": {"clock", "decoding", "errors", "messages", "moment", "config"},
+    "report": {"asker", "decoding", "errors", "messages", "moment", "config"},
+    "control": {"asker", "decoding", "errors", "messages", "config"},
+    "bolt": {"errors", "messages", "moment", "config"},
     # synthetic people and tablets, and the demonstration with them: used by nobody here
     "sim": LEAVES | {"capture"},
     "sim.demo": LEAVES | {"sim", "report", "control", "cli"},

@@ -386,6 +386,8 @@ class Health(Message, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     """How long the first of them has waited [s], by the time of day; None where none waits."""
     outbox_dropped: int = 0
     """Decisions that the outbox never had room for (`store.outbox_decisions`, `store.outbox_days`)."""
+    unstored: int = 0
+    """Errors and retries of the last day that were counted and not stored (`store.unjudged_per_day`)."""
     lockouts: tuple[Locked, ...] = ()
     audit: AuditHead | None = None
     """None where the database cannot be used."""

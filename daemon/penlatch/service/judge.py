@@ -7,6 +7,7 @@ committed to the database first, or raises.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from penlatch.asker import UNKNOWN, Asker
 from penlatch.clock import utc_now
 from penlatch.errors import ModelError, PenlatchError, RequestError, StoreError, TraceError
 from penlatch.messages import (
@@ -31,6 +33,7 @@ from penlatch.messages import (
     User,
     Verdict,
 )
+from penlatch.moment import Clocks, Made
 from penlatch.service.gallery import Gallery
 from penlatch.service.lockout import Lockout
 from penlatch.service.memory import Memory
@@ -68,6 +71,7 @@ class Asked:
     user: str | None
     transaction: str | None = None
     purpose: str = CHECK
+    asker: Asker = UNKNOWN
 
 
 class Judge:
@@ -85,6 +89,8 @@ class Judge:
         self._lockout = Lockout(config.lockout)
         self.models = Part(ok=False, detail="not loaded yet")
         self.database = Part(ok=False, detail="not opened yet")
+        self._clocks = Clocks()
+        self._last: Made | None = None
         self._people_problem = ""
         """Why nobody can be judged although the database works; empty where nothing is wrong."""
 
@@ -112,7 +118,7 @@ class Judge:
             self._store = Store.open(
                 path,
                 Vault.load(key_file=kept.key_file, database=path),
-                Limits(decisions=kept.outbox_decisions, age=age),
+                Limits(decisions=kept.outbox_decisions, age=age, unjudged=kept.unjudged_per_day),
             )
         except StoreError as error:
             log.error("%s", error)  # noqa: TRY400 - likewise
@@ -314,6 +320,7 @@ class Judge:
         latency_ms: float | None = None,
         course: NDArray[np.int16] | None = None,
     ) -> Decision:
+        made = self._clocks.moment()
         draft = DecisionDraft(
             terminal=self._config.terminal.name,
             time=utc_now(),
@@ -334,10 +341,13 @@ class Judge:
         failures = self._lockout.after(verdict, [nearest] if nearest else [], at=draft.time)
         shown = () if course is None else (_seen(draft, course),)
         try:
-            decision = self._need_store().record(draft, failures=failures, seen=shown, rule=self._config.replay)
+            decision = self._need_store().record(
+                draft, made=made, way=asked.asker.way, failures=failures, seen=shown, rule=self._config.replay
+            )
         except StoreError as error:
             self.database = Part(ok=False, detail=str(error))
             raise
+        self._last = Made(decision, made)
         self.database = self._database_now()
         self._lockout.take(failures)
         if shown:
@@ -498,7 +508,12 @@ class Judge:
         mqtt = self._config.mqtt
         return self._store.signing_key() if self._store and mqtt and mqtt.sign else None
 
-    def pending(self, *, limit: int, after: int) -> list[Decision]:
+    def age_s(self, decision: Decision) -> float:
+        """Return the age of the decision that was recorded last; infinity for any other [s]. Any thread may ask."""
+        last = self._last
+        return last.age_s(self._clocks) if last and last.decision == decision else math.inf
+
+    def pending(self, *, limit: int, after: int) -> list[Made]:
         """List decisions that the broker has not acknowledged, oldest first."""
         return self._store.pending(limit=limit, after=after) if self._store else []
 
@@ -518,6 +533,7 @@ class Judge:
             outbox_depth=self._store.outbox_depth(),
             outbox_since=self._store.oldest_pending(),
             outbox_dropped=self._store.dropped(),
+            unstored=self._store.unstored(),
             locked=locked,
             audit=AuditHead(number=audit.number, mac=audit.mac),
         )
@@ -583,6 +599,7 @@ class Counts(msgspec.Struct, frozen=True):
     outbox_since: str | None = None
     """When the first decision in the outbox was made."""
     outbox_dropped: int = 0
+    unstored: int = 0
     locked: tuple[Locked, ...] = ()
     audit: AuditHead | None = None
 

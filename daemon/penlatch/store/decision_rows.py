@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -17,17 +17,25 @@ if TYPE_CHECKING:
     from penlatch.store.database import Database
 
 
+_OF_THE_OUTBOX: Final = ("kernel", "made_s")
+"""Columns that a decision in the outbox has besides."""
+
+
 def decisions_of(rows: Iterable[sqlite3.Row], *, path: Path) -> list[Decision]:
-    """Turn rows into decisions. SQLite keeps `done` as 0 or 1 and `reasons` as JSON.
+    """Turn rows into decisions, passing over other columns. SQLite keeps `done` as 0 or 1 and `reasons` as JSON.
 
     Raises:
         StoreError: naming the database at `path`, if one is none.
     """
     with understood(path):
         return [
-            msgspec.convert(dict(row) | {"reasons": msgspec.json.decode(row["reasons"])}, Decision, strict=False)
+            msgspec.convert(_fields(row) | {"reasons": msgspec.json.decode(row["reasons"])}, Decision, strict=False)
             for row in rows
         ]
+
+
+def _fields(row: sqlite3.Row) -> dict[str, object]:
+    return {name: value for name, value in dict(row).items() if name not in _OF_THE_OUTBOX}
 
 
 def decisions_between(database: Database, first: int, last: int) -> list[Decision]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from penlatch.asker import Asker, asking_as
 from penlatch.control import interface
 from penlatch.control.interface import ServiceError
 from penlatch.control.methods import METHODS, Method, Single, Stream
@@ -56,6 +57,10 @@ class Conversation:
 
     async def run(self) -> None:
         """Answer until the client is gone."""
+        with asking_as(Asker.local(self._caller.uid)):
+            await self._converse()
+
+    async def _converse(self) -> None:
         reading = asyncio.create_task(self._read())
         try:
             while (call := await self._next_call()) is not None:

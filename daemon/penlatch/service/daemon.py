@@ -15,7 +15,19 @@ from penlatch.capture.listener import Listener
 from penlatch.clock import utc_now
 from penlatch.control.server import VarlinkServer
 from penlatch.errors import PenlatchError, RequestError
-from penlatch.messages import Action, Calibration, Decision, Health, Info, Part, Request, Response, User, Verb
+from penlatch.messages import (
+    CHECK,
+    Action,
+    Calibration,
+    Decision,
+    Health,
+    Info,
+    Part,
+    Request,
+    Response,
+    User,
+    Verb,
+)
 from penlatch.report.backoff import Backoff
 from penlatch.report.publisher import Publisher
 from penlatch.service import health, remote
@@ -32,6 +44,7 @@ if TYPE_CHECKING:
 
     from penlatch.config import Config
     from penlatch.messages import Event
+    from penlatch.moment import Made
     from penlatch.report.signing import Signer
 
 log = logging.getLogger(__name__)
@@ -70,7 +83,7 @@ class Service:
         self._notifier = Notifier()
         self._errors = health.ErrorBook()
         self._backups = Backups(config, changed=self._health_changed)
-        self._bolt = Bolt(config.bolt, changed=self._health_changed) if config.bolt else None
+        self._bolt = Bolt(config.bolt, changed=self._health_changed, age_s=self._judge.age_s) if config.bolt else None
         self._tasks: list[asyncio.Task[None]] = []
         self._health_due = asyncio.Event()
         self.broken = asyncio.Event()
@@ -126,13 +139,13 @@ class Service:
 
     # -- verbs ---------------------------------------------------------------------------------------------------
 
-    def verify(self, user: str, *, transaction: str | None = None) -> AsyncGenerator[Event, None]:
+    def verify(self, user: str, *, purpose: str = CHECK, transaction: str | None = None) -> AsyncGenerator[Event, None]:
         """Ask for one signature of `user`; see `Actions.verify`."""
-        return self._actions.verify(user, transaction=transaction)
+        return self._actions.verify(user, purpose=purpose, transaction=transaction)
 
-    def identify(self, *, transaction: str | None = None) -> AsyncGenerator[Event, None]:
+    def identify(self, *, purpose: str = CHECK, transaction: str | None = None) -> AsyncGenerator[Event, None]:
         """Ask for one signature of anybody; see `Actions.identify`."""
-        return self._actions.identify(transaction=transaction)
+        return self._actions.identify(purpose=purpose, transaction=transaction)
 
     def enroll(
         self, user: str, *, references: int | None = None, extend: bool = False, transaction: str | None = None
@@ -263,6 +276,7 @@ class Service:
             outbox_depth=counts.outbox_depth,
             outbox_age_s=health.age_s(counts.outbox_since),
             outbox_dropped=counts.outbox_dropped,
+            unstored=counts.unstored,
             lockouts=counts.locked,
             audit=counts.audit,
             uptime_s=round(time.monotonic() - self._started, 1),
@@ -377,7 +391,7 @@ class _Outbox:
         self._worker = worker
         self._judge = judge
 
-    async def pending(self, *, limit: int, after: int) -> list[Decision]:
+    async def pending(self, *, limit: int, after: int) -> list[Made]:
         return await self._worker.call(self._judge.pending, limit=limit, after=after)
 
     async def delivered(self, seq: int) -> None:

@@ -300,6 +300,8 @@ class Info(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     terminal: TerminalName
     version: str
     mode: Literal["on-demand", "always"]
+    purpose: Purpose | None = None
+    """Purpose of a signature that nobody asked for (`always`); None where nobody is identified unasked."""
     threshold: Probability
     """The probability from which on it is a match, now."""
     threshold_from: Literal["configured", "calibrated", "fallback"] = "configured"

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def terminal(tmp_path: Path, tablet: Isdv4Tablet, opened: Path) -> Iterator[Term
     program = tmp_path / "bolt"
     program.write_text(f'#!/bin/sh\necho "$PENLATCH_SEQ" >> {opened}\n')
     program.chmod(0o700)
-    sections = {
+    sections: dict[str, dict[str, Any]] = {
         "terminal": {"mode": "always"},
         "segment": {"idle_s": IDLE_S},
         "verify": {"timeout_s": 20.0, "tries": 1},

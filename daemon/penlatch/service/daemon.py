@@ -230,6 +230,7 @@ class Service:
             terminal=self._config.terminal.name,
             version=__version__,
             mode=self._config.terminal.mode,
+            purpose=self._config.terminal.purpose if self._config.terminal.mode == "always" else None,
             threshold=self._judge.threshold.value,
             threshold_from=self._judge.threshold.source,
             target_fmr=self._config.verify.target_fmr,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -71,7 +71,7 @@ async def test_cancel_from_the_broker_ends_nothing_that_was_begun_at_the_termina
 async def test_asking_and_cancelling_all_the_time_stores_so_many_errors_and_no_more(
     tmp_path: Path, tablet: Isdv4Tablet, broker: Mosquitto, ada: Writer
 ) -> None:
-    sections = {
+    sections: dict[str, dict[str, Any]] = {
         "segment": {"idle_s": IDLE_S},
         "store": {"unjudged_per_day": 10},
         "mqtt": broker_section(broker, tmp_path),

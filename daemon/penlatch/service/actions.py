@@ -108,7 +108,7 @@ class Actions:
         """
         self._allow(purpose)
         await self._require(user)
-        asked = Asked(Action.VERIFY, user, transaction, purpose, asking())
+        asked = Asked(Action.VERIFY, user, transaction, purpose=purpose, asker=asking())
         flow = self._judging(self._judge.verify)
         async with contextlib.aclosing(self._perform(asked, flow, self._config.verify.timeout_s)) as events:
             async for event in events:
@@ -121,7 +121,7 @@ class Actions:
             RequestError: `busy`, `unavailable`; `not_allowed` for another purpose where the pad is for one alone.
         """
         self._allow(purpose)
-        asked = Asked(Action.IDENTIFY, None, transaction, purpose, asking())
+        asked = Asked(Action.IDENTIFY, None, transaction, purpose=purpose, asker=asking())
         flow = self._judging(self._judge.identify)
         async with contextlib.aclosing(self._perform(asked, flow, self._config.verify.timeout_s)) as events:
             async for event in events:

@@ -14,10 +14,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "daemon" / "penlatch"
 
-LEAVES = {"asker", "clock", "decoding", "ink", "errors", "messages", "moment", "config"}
+LEAVES = {"asker", "bounded", "clock", "decoding", "ink", "errors", "messages", "moment", "config"}
 
 MAY_KNOW: dict[str, set[str]] = {
     "asker": set(),
+    "bounded": set(),
     "clock": set(),
     "decoding": set(),
     "errors": set(),
@@ -31,9 +32,9 @@ MAY_KNOW: dict[str, set[str]] = {
     "verify": LEAVES | {"signal"},
     # what knows messages, not pens
     "store": {"clock", "decoding", "errors", "messages", "moment", "config"},
-    "report": {"asker", "decoding", "errors", "messages", "moment", "config"},
-    "control": {"asker", "decoding", "errors", "messages", "config"},
-    "bolt": {"errors", "messages", "moment", "config"},
+    "report": {"asker", "bounded", "decoding", "errors", "messages", "moment", "config"},
+    "control": {"asker", "bounded", "decoding", "errors", "messages", "config"},
+    "bolt": {"bounded", "errors", "messages", "config"},
     # synthetic people and tablets, and the demonstration with them: used by nobody here
     "sim": LEAVES | {"capture"},
     "sim.demo": LEAVES | {"sim", "report", "control", "cli"},

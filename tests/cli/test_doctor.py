@@ -21,6 +21,7 @@ from penlatch.messages import Health, Part
 from penlatch.sim.tablet import Isdv4Tablet
 from penlatch.store.store import Store as OpenStore
 from penlatch.store.vault import Vault
+from support.altering import alter
 from support.broker import TERMINAL
 from support.examples import health
 
@@ -112,6 +113,14 @@ def test_a_database_in_use_can_be_looked_at(tmp_path: Path) -> None:
     store = OpenStore.open(path, Vault.load(database=path))
     assert database.usable(Store(path=path), None).state == "ok"
     store.close()
+
+
+def test_a_database_with_a_trigger_fails(tmp_path: Path) -> None:
+    path = made(tmp_path / "penlatch.db")
+    alter(path, "CREATE TRIGGER t AFTER INSERT ON lockouts BEGIN SELECT 1; END")
+    finding = database.usable(Store(path=path), None)
+    assert finding.state == "fail"
+    assert "somebody added the trigger 't'" in finding.detail
 
 
 def test_a_lost_key_fails(tmp_path: Path) -> None:

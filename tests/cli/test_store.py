@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from penlatch.cli import main
 from penlatch.store.store import Store as OpenStore
 from penlatch.store.vault import Vault
+from support.altering import alter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,6 +62,25 @@ def test_a_broken_audit_is_status_1_and_says_where(config: Path, database: Path)
     told = store(config, "audit")
     assert told.exit_code != 0
     assert "entry 1 " in told.output
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ("INSERT INTO lockouts (subject, count, last) VALUES ('ada', 0, '')", "rows of lockouts"),
+        ("DELETE FROM meta WHERE name = 'ledger'", "ledger was taken out"),
+        ("CREATE TRIGGER t AFTER INSERT ON lockouts BEGIN SELECT 1; END", "somebody added the trigger"),
+    ],
+)
+def test_rows_that_somebody_wrote_are_status_1_also_under_a_running_daemon(
+    config: Path, database: Path, change: str, problem: str
+) -> None:
+    running = OpenStore.open(database, Vault.load(database=database, environment={}))
+    alter(database, change)
+    told = store(config, "audit")
+    running.close()
+    assert told.exit_code != 0
+    assert problem in told.output
 
 
 def test_a_new_key_opens_what_the_old_one_sealed(config: Path, database: Path) -> None:

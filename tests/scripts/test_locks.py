@@ -31,7 +31,7 @@ ENTRY = re.compile(
 def locked(purpose: str, python: str) -> dict[str, str]:
     """Return name to version of a lock, every entry of which has hashes."""
     text = (LOCKS / f"{purpose}-{python}.txt").read_text()
-    entries = {canonicalize_name(match["name"]): match["version"] for match in ENTRY.finditer(text)}
+    entries: dict[str, str] = {canonicalize_name(match["name"]): match["version"] for match in ENTRY.finditer(text)}
     rest = [line for line in ENTRY.sub("", text).splitlines() if line and not line.startswith("#")]
     assert not rest, "an entry has no hash, or a line is no entry"
     return entries

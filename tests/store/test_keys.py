@@ -16,6 +16,7 @@ from penlatch.store.keys import rotate
 from penlatch.store.signatures import Seen
 from penlatch.store.store import Store
 from penlatch.store.vault import Vault, next_key
+from support.altering import alter
 from support.examples import site_calibration
 
 if TYPE_CHECKING:
@@ -81,9 +82,7 @@ def test_no_seal_of_the_old_key_is_left_in_the_file(filled: Path, vault: Vault, 
 
 
 def test_what_does_not_open_stops_it_and_all_is_as_before(filled: Path, vault: Vault, new: Vault) -> None:
-    with sqlite3.connect(filled) as connection:
-        connection.execute("UPDATE templates SET sealed = zeroblob(99)")
-    connection.close()
+    alter(filled, "UPDATE templates SET sealed = spoiled(sealed)")
     with pytest.raises(StoreError, match="does not open"):
         change(filled, vault, new)
     store = Store.open(filled, vault)

@@ -103,7 +103,9 @@ def restore(file: Path, config_path: Path | None, *, as_json: bool) -> None:
 @config_option
 @json_option
 def audit(config_path: Path | None, *, as_json: bool) -> None:
-    """Check the audit from its first entry to its last, also while the daemon runs. Exit status 1 if it is broken.
+    """Check the audit from its first entry to its last, and all other rows, also while the daemon runs.
+
+    The exit status is 1 if an entry, a decision or a row is not as penlatch left it.
 
     \b
     Example:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from penlatch.asker import PAD, asking
+from penlatch.bounded import end, ended
 from penlatch.capture.segmenter import Signature
 from penlatch.errors import PenlatchError, RequestError, UnstoredError
 from penlatch.messages import CHECK, MOST_REFERENCES, Action, Armed, Decision, Enrollment, Event, Reason, Verdict
@@ -36,6 +37,10 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
+RECORD_LIMIT_S = 0.5
+"""How long a stop waits for the record of what is under way [s]."""
+LET_GO_S = 0.1
+"""How long cancelled work may take to end [s]."""
 OVERTIME_LOOK_S = 0.05
 """How often an action whose time is over looks whether the person has finished signing [s]."""
 STRANGERS = 3
@@ -81,7 +86,7 @@ class Actions:
         self._decided = decided
         self._ended = ended
         self._run: _Run | None = None
-        self._standing_by = False
+        self._standing_by = self._stopping = False
         self._unasked: asyncio.Future[Capture] | None = None
         """The capture that a stand-by waits for."""
         self._claimed = asyncio.Event()
@@ -194,11 +199,12 @@ class Actions:
                 claimed.cancel()
 
     async def stop(self) -> None:
-        """Cancel what is under way and wait for its record."""
+        """Cancel what is under way and wait for its record; bounded in time, for the worker may hang."""
+        self._stopping = True
         if self._run:
             self._run.cancelled.set()
-        while self._tasks:
-            await asyncio.wait(set(self._tasks))
+        if not await ended(set(self._tasks), within_s=RECORD_LIMIT_S):
+            await end(set(self._tasks), within_s=LET_GO_S)
         self._monitors.close()
 
     # -- the life of one action ----------------------------------------------------------------------------------
@@ -206,6 +212,8 @@ class Actions:
     async def _perform(
         self, asked: Asked, flow: Callable[[_Run], Awaitable[None]], limit_s: float
     ) -> AsyncGenerator[Event, None]:
+        if self._stopping:
+            raise RequestError(code="unavailable", problem="the terminal is stopping")
         if self._run is not None or self._somebody_signs_unasked:
             doing = self.current.value if self._run else f"somebody signs for `{self._config.terminal.purpose}`"
             raise RequestError(code="busy", problem=f"the terminal is busy: {doing}")
@@ -219,7 +227,7 @@ class Actions:
         finally:
             run.cancelled.set()
             # Whoever asked may be gone, and this generator cancelled with them: the record is finished all the same.
-            await asyncio.shield(task)
+            await asyncio.wait({task})
 
     @property
     def _somebody_signs_unasked(self) -> bool:
@@ -255,21 +263,22 @@ class Actions:
 
     async def _live(self, run: _Run, flow: Callable[[_Run], Awaitable[None]]) -> None:
         """Take one action from claim to idle, whatever happens in it."""
-        end: PenlatchError | None = None
+        outcome: PenlatchError | None = RequestError(code="unavailable", problem="the terminal stopped")
         try:
             await flow(run)
+            outcome = None
         except UnstoredError as error:
             log.debug("%s of %s: %s", run.asked.action.value, run.asked.user, error)  # a flood fills no journal either
-            end = error
+            outcome = error
         except PenlatchError as error:
             log.error("%s of %s failed: %s", run.asked.action.value, run.asked.user, error)  # noqa: TRY400 - made for the journal
-            end = error
+            outcome = error
         except Exception:
             log.exception("%s of %s failed", run.asked.action.value, run.asked.user)
-            end = RequestError(code="unavailable", problem="an internal fault; see the journal")
+            outcome = RequestError(code="unavailable", problem="an internal fault; see the journal")
         finally:
             self._release()
-        run.told.put_nowait(end)
+            run.told.put_nowait(outcome)  # also where this was cancelled: the asker still waits
 
     async def _identify_unasked(self, capture: Capture) -> None:
         asked = Asked(Action.IDENTIFY, None, purpose=self._config.terminal.purpose, asker=PAD)

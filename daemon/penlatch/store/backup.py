@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from penlatch.errors import StoreError
-from penlatch.store import head, meta
+from penlatch.store import enrolments, head, meta
 from penlatch.store.audit import Audit, Kind
+from penlatch.store.binding import bind
 from penlatch.store.database import Database, explained
 from penlatch.store.files import sync_folder
 from penlatch.store.keys import check_key
@@ -106,12 +107,13 @@ def restore(backup: Path, database: Path, vault: Vault) -> Restored:
             shutil.copyfile(backup, draft)
             draft.chmod(0o600)
         undo.callback(_remove, draft)
-        known = _known(database)
+        known = _known(database, vault)
         copied = Database.open(draft)
         undo.callback(copied.close)
         check_key(copied, vault)
         audit = Audit.open(copied, vault)
         audit.check()
+        bind(copied, vault, audit)
         backed_up = meta.number(copied, "seq")
         lasting = max(backed_up, known.seq)
         forgotten = tuple(name for (name,) in copied.rows("SELECT name FROM users") if known.lacks(name))
@@ -142,8 +144,10 @@ class _Known:
         return self.names is not None and name not in self.names
 
 
-def _known(database: Path) -> _Known:
+def _known(database: Path, vault: Vault) -> _Known:
     """Look at a database without changing it.
+
+    Who is enrolled is read in its audit, as far as that holds: somebody may have put rows of deleted people back.
 
     Raises:
         StoreError: if another process uses it.
@@ -163,6 +167,11 @@ def _known(database: Path) -> _Known:
     with contextlib.closing(present), contextlib.suppress(StoreError):
         seq = max(seq, meta.number(present, "seq"))
         names = frozenset(name for (name,) in present.rows("SELECT name FROM users"))
+        audit = Audit.chain(present, vault)
+        audit.check()
+        if audit.sealed_bound:
+            with present.snapshot() as connection:
+                names = enrolments.known(connection)
     return _Known(seq, names)
 
 

@@ -6,23 +6,29 @@ import contextlib
 import fcntl
 import os
 import sqlite3
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from penlatch.decoding import UNREADABLE
 from penlatch.errors import StoreError
-from penlatch.store import schema
+from penlatch.store import schema, shape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
 BUSY_TIMEOUT_MS = 5000
 """How long a statement waits for another process (a backup, a look into the file) to let go [ms]."""
 
-PRAGMAS: Mapping[str, int | str] = {
-    "busy_timeout": BUSY_TIMEOUT_MS,
+_BEFORE_READING: Mapping[str, int] = {
     "trusted_schema": 0,  # a schema that was tampered with calls no function
     "cell_size_check": 1,  # a damaged page is found when it is read, not when it is believed
+}
+"""Pragmas that protect the first look into the file. They write nothing."""
+
+PRAGMAS: Mapping[str, int | str] = {
+    "busy_timeout": BUSY_TIMEOUT_MS,
+    **_BEFORE_READING,
+    "recursive_triggers": 1,  # a row that REPLACE takes out is counted by the ledger, too
     "secure_delete": 1,  # what is deleted is overwritten
     "foreign_keys": 1,
     "journal_mode": "wal",
@@ -48,13 +54,31 @@ _FAULTS: Mapping[int, tuple[str, str]] = {
 """What SQLite's primary result codes (sqlite.org/rescode.html) mean to a person, and what to do."""
 
 
+class Follower(Protocol):
+    """Something that sees every transaction: the ledger."""
+
+    def watch(self, connection: sqlite3.Connection) -> None:
+        """Prepare the connection, outside of any transaction."""
+
+    def begin(self, connection: sqlite3.Connection) -> None:
+        """Look at a transaction that just began; raise to refuse it."""
+
+    def finish(self, connection: sqlite3.Connection) -> None:
+        """Add to a transaction that is about to be committed."""
+
+    def undo(self) -> None:
+        """Take note that it was rolled back."""
+
+
 class Database:
     """An open database, held by this process alone. It lives on the thread that opened it."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, lock: int) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock: int, *, writable: bool = True) -> None:
         self.path = path
         self._connection = connection
         self._lock = lock
+        self._writable = writable
+        self._follower: Follower | None = None
 
     @classmethod
     def open(cls, path: Path) -> Database:
@@ -72,8 +96,7 @@ class Database:
                 # Autocommit: a transaction begins where `transaction` says so and nowhere else.
                 connection = sqlite3.connect(path, isolation_level=None)
                 undo.callback(connection.close)
-                _check(connection, path)
-                pending = schema.pending(connection, path=path)
+                pending = _look_over(connection, path)
                 # From here on the file is known to be ours to write to.
                 _set_pragmas(connection, path)
                 schema.apply(connection, pending)
@@ -88,13 +111,14 @@ class Database:
         Raises:
             StoreError: if there is none, or it is not ours.
         """
-        with explained(path):
+        with explained(path), contextlib.ExitStack() as undo:
             connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-            if schema.pending(connection, path=path):
-                connection.close()
+            undo.callback(connection.close)
+            if _look_over(connection, path):
                 raise StoreError(path=path, problem="it is of an older release", remedy="start the daemon once")
             connection.row_factory = sqlite3.Row
-        return cls(path, connection, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+            undo.pop_all()
+        return cls(path, connection, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), writable=False)
 
     @property
     def closed(self) -> bool:
@@ -108,19 +132,52 @@ class Database:
             os.close(self._lock)
             self._lock = -1
 
+    def follow(self, follower: Follower) -> None:
+        """Have a follower see every transaction from here on.
+
+        Raises:
+            StoreError: if SQLite refuses what it prepares.
+        """
+        if self._writable:
+            with explained(self.path):
+                follower.watch(self._connection)
+            self._follower = follower
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Read, inside, one state of the database, whatever another process writes meanwhile.
+
+        Raises:
+            StoreError: if SQLite refuses a query.
+        """
+        with explained(self.path):
+            self._connection.execute("BEGIN")
+            try:
+                yield self._connection
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Run what is inside as one transaction: all of it is on the disk afterwards, or, after an exception, none.
 
         Raises:
-            StoreError: if SQLite refuses a statement or the commit.
+            StoreError: if SQLite refuses a statement or the commit, or another process changed what is there.
         """
+        follower = self._follower
         with explained(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
+                if follower:
+                    follower.begin(self._connection)
                 yield self._connection
+                if follower:
+                    follower.finish(self._connection)
                 self._connection.execute("COMMIT")
             except BaseException:
+                if follower:
+                    follower.undo()
                 # Some faults, a full disk among them, have rolled back already.
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
@@ -218,6 +275,28 @@ def _make_private(path: Path) -> None:
             os.fchmod(descriptor, 0o600)
         finally:
             os.close(descriptor)
+
+
+def _look_over(connection: sqlite3.Connection, path: Path) -> list[str]:
+    """Refuse what is damaged, not ours or of another schema, without a write; return the migrations it lacks.
+
+    Nothing that could fire a trigger or ask a view runs before its schema is known.
+    """
+    for name, value in _BEFORE_READING.items():
+        connection.execute(f"PRAGMA {name} = {value}").fetchall()
+    _check(connection, path)
+    pending = schema.pending(connection, path=path)
+    check_shape(connection, path, lacking=pending)
+    return pending
+
+
+def check_shape(connection: sqlite3.Connection, path: Path, *, lacking: Collection[str] = ()) -> None:
+    """Refuse a schema that is not what the migrations make, without those that it is `lacking`.
+
+    Raises:
+        StoreError: if it is another.
+    """
+    shape.check(connection, [run for name, run in schema.MIGRATIONS.items() if name not in lacking], path=path)
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from penlatch.store.database import Database
 
 
-_OF_THE_OUTBOX: Final = ("kernel", "made_s")
+_OF_THE_OUTBOX: Final = ("mac", "kernel", "made_s")
 """Columns that a decision in the outbox has besides."""
 
 
-def decisions_of(rows: Iterable[sqlite3.Row], *, path: Path) -> list[Decision]:
+def decisions_of(rows: Iterable[sqlite3.Row | dict[str, Any]], *, path: Path) -> list[Decision]:
     """Turn rows into decisions, passing over other columns. SQLite keeps `done` as 0 or 1 and `reasons` as JSON.
 
     Raises:
@@ -34,7 +34,7 @@ def decisions_of(rows: Iterable[sqlite3.Row], *, path: Path) -> list[Decision]:
         ]
 
 
-def _fields(row: sqlite3.Row) -> dict[str, object]:
+def _fields(row: sqlite3.Row | dict[str, Any]) -> dict[str, object]:
     return {name: value for name, value in dict(row).items() if name not in _OF_THE_OUTBOX}
 
 

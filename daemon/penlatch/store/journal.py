@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from penlatch.clock import synchronised
-from penlatch.errors import UnstoredError
+from penlatch.errors import StoreError, UnstoredError
 from penlatch.messages import Failures, Verdict
 from penlatch.moment import Made, Moment
 from penlatch.store import meta
@@ -52,7 +53,8 @@ _DROPPED_AT_ONCE = 256
 """So many of the oldest are looked at for their age with each new decision, so that none takes long."""
 
 _PENDING = """
-SELECT decisions.*, kernel, made_s FROM outbox JOIN decisions USING (seq) WHERE seq > :after ORDER BY seq LIMIT :limit
+SELECT decisions.*, outbox.mac, kernel, made_s FROM outbox JOIN decisions USING (seq)
+WHERE seq > :after ORDER BY seq LIMIT :limit
 """
 
 
@@ -127,7 +129,11 @@ class Journal:
         seq = meta.count(connection, "seq", path=self._database.path)
         row = msgspec.to_builtins(draft) | {"reasons": msgspec.json.encode(draft.reasons).decode()}
         connection.execute(_INSERT, {"instance": self.instance, "seq": seq, "boot": self._boot, **row})
-        connection.execute("INSERT INTO outbox (seq, kernel, made_s) VALUES (?, ?, ?)", (seq, made.kernel, made.s))
+        stored = connection.execute("SELECT * FROM decisions WHERE seq = ?", (seq,)).fetchone()
+        connection.execute(
+            "INSERT INTO outbox (seq, mac, kernel, made_s) VALUES (?, ?, ?, ?)",
+            (seq, self._audit.ledger.mac(stored), made.kernel, made.s),
+        )
         decision = draft.numbered(seq=seq, boot=self._boot, instance=self.instance)
         self._audit.decided(connection, decision)
         self._make_room(connection, decision)
@@ -172,9 +178,16 @@ class Journal:
         """Return the first `limit` decisions in the outbox whose number is above `after`, in order.
 
         Raises:
-            StoreError: if they cannot be read.
+            StoreError: if they cannot be read, or one is not as it was made.
         """
         rows = self._database.rows(_PENDING, {"after": after, "limit": max(limit, 0)})
+        for row in rows:
+            if not hmac.compare_digest(self._audit.ledger.mac(row), row["mac"] or b""):
+                raise StoreError(
+                    path=self._database.path,
+                    problem=f"somebody wrote to it: decision {row['seq']}, which waits, is not as it was made",
+                    remedy="keep a copy as evidence, then `penlatch store restore` the newest backup",
+                )
         moments = [Moment(row["kernel"], row["made_s"]) for row in rows]
         return list(map(Made, decisions_of(rows, path=self._database.path), moments))
 

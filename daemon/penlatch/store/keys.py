@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from penlatch.errors import StoreError
-from penlatch.store import audit, calibrations, meta, people, pictures, signatures
+from penlatch.store import audit, calibrations, enrolments, meta, people, pictures, signatures
 from penlatch.store.audit import Audit, Kind
-from penlatch.store.database import explained
+from penlatch.store.binding import bind
+from penlatch.store.database import damaged, explained
 from penlatch.store.files import sync_folder
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ def check_key(database: Database, vault: Vault) -> None:
                 remedy="put the right key back; without it, move the database and its -head file away and enrol anew",
             ) from error
         return
+    if meta.number(database, "boots"):
+        raise damaged(database.path, "its key-check is lost")
     with database.transaction() as connection:
         sealed = vault.seal(CHECK, context=CHECK_CONTEXT)
         connection.execute("INSERT INTO meta VALUES ('key-check', ?)", (sealed,))
@@ -94,11 +97,13 @@ def rotate(database: Database, old: Vault, new: Vault) -> None:
     """
     check_key(database, old)
     kept = Audit.open(database, old)
+    bind(database, old, kept)
     with database.transaction() as connection:
         for module in (people, pictures, calibrations, signatures, audit):
             module.reseal(connection, old, new)
         _reseal_meta(connection, old, new)
-        kept.append(connection, Kind.KEY_ROTATED, {})
+        # Every digest of before is over rows that were sealed with the old key.
+        kept.append(connection, Kind.KEY_ROTATED, {"people": enrolments.everybody(connection)})
     # Pages that the old seals were on, and the log.
     database.vacuum()
 

@@ -166,6 +166,20 @@ def decisions_with_a_purpose(db: Database) -> None:
         db.execute(statement)
 
 
+def enrolments(db: Database) -> None:
+    """Give each enrolment an id of its own, and each decision in the outbox a MAC.
+
+    `users.enrolment` is random and part of what is sealed for a person: rows of an earlier enrolment of the same name
+    open no more. A migration has no key: `store.binding` seals anew and fills in the MACs, at the start that follows.
+    """
+    for statement in (
+        "ALTER TABLE users ADD COLUMN enrolment TEXT NOT NULL DEFAULT ''",
+        "UPDATE users SET enrolment = lower(hex(randomblob(16)))",
+        "ALTER TABLE outbox ADD COLUMN mac BLOB",
+    ):
+        db.execute(statement)
+
+
 def moments_and_unjudged(db: Database) -> None:
     """Keep the moment of every decision in the outbox, and count what was not judged by the way in which it was asked.
 
@@ -194,9 +208,14 @@ MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0004_audit_and_lockouts": audit_and_lockouts,
     "0005_signatures_of_before": signatures_of_before,
     "0006_decisions_with_a_purpose": decisions_with_a_purpose,
+    "0007_enrolments": enrolments,
     "0011_moments_and_unjudged": moments_and_unjudged,
 }
-"""Every migration there ever was, oldest first. One that was released is never changed."""
+"""Every migration there ever was, oldest first. One that was released is never changed.
+
+Each calls nothing but `db.execute` (see `shape`). Once 0007 was released, a later one adds columns and tables alone.
+The ledger is checked after the migrations, over the columns that it knew. A row that came or changed is an attack.
+"""
 
 
 def pending(connection: sqlite3.Connection, *, path: Path) -> list[str]:

@@ -10,6 +10,7 @@ from penlatch.errors import StoreError
 from penlatch.moment import Moment
 from penlatch.store import head, meta
 from penlatch.store.audit import Audit, Head, Kind
+from penlatch.store.binding import bind
 from penlatch.store.calibrations import Calibrations
 from penlatch.store.database import Database
 from penlatch.store.journal import Journal, Limits
@@ -42,6 +43,7 @@ class Store:
         self._audit = Audit.open(database, vault)
         self._kept = head.read(head.place(database.path))
         _refuse_older(self._audit, self._kept, database.path)
+        bind(database, vault, self._audit)
         self.boot = _count_boot(database, self._audit)
         """Which start of the daemon this is, counted from 1."""
         self._vault = vault
@@ -318,5 +320,5 @@ def _count_boot(database: Database, audit: Audit) -> int:
     """Return the number of this start."""
     with database.transaction() as connection:
         boot = meta.count(connection, "boots", path=database.path)
-        audit.append(connection, Kind.STARTED, {"boot": boot})
+        audit.append(connection, Kind.STARTED, {"boot": boot, "bound": True})
     return boot

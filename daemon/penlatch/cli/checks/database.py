@@ -11,7 +11,7 @@ from urllib.parse import quote
 from penlatch.cli.checks.finding import Finding
 from penlatch.errors import StoreError
 from penlatch.store import schema
-from penlatch.store.database import explained
+from penlatch.store.database import check_shape, explained
 from penlatch.store.vault import Vault
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ def _look(path: Path) -> str:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise StoreError(path=path, problem=f"it is damaged ({verdict})", remedy="restore it from a backup")
-        if schema.pending(connection, path=path):
+        pending = schema.pending(connection, path=path)
+        check_shape(connection, path, lacking=pending)
+        if pending:
             return "will be brought to the present schema at the next start"
         (users,) = connection.execute("SELECT count(*) FROM users").fetchone()
         (waiting,) = connection.execute("SELECT count(*) FROM outbox").fetchone()

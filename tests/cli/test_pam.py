@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from penlatch.cli import main
 from penlatch.control.client import Client
 from penlatch.errors import RequestError
-from penlatch.messages import Action, Armed, Verdict
+from penlatch.messages import Action, Armed, Verdict, Way
 from penlatch.sim.tablet import Isdv4Tablet
 from penlatch.sim.writer import Writer
 from support.door import know
@@ -139,11 +139,13 @@ class Answering(ScriptedVerbs):
         self.changed = changed
         self.purposes: list[str] = []
 
-    def verify(self, user: str, *, purpose: str = "", transaction: str | None = None) -> AsyncIterator[Event]:
+    def verify(
+        self, user: str, *, purpose: str = "", transaction: str | None = None, way: Way = Way.LOCAL
+    ) -> AsyncIterator[Event]:
         self.purposes.append(purpose)
         fields = {"user": user, "purpose": purpose, "transaction": transaction} | self.changed
         self.script = [decision(1, **fields)]
-        return super().verify(user, purpose=purpose, transaction=transaction)
+        return super().verify(user, purpose=purpose, transaction=transaction, way=way)
 
 
 @pytest.mark.parametrize(

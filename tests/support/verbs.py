@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from penlatch.config import Control
 from penlatch.control.server import VarlinkServer
 from penlatch.errors import RequestError
-from penlatch.messages import CHECK, Action
+from penlatch.messages import CHECK, Action, Way
 from support.examples import ALICE, BOB, INFO, health
 
 if TYPE_CHECKING:
@@ -81,8 +81,11 @@ class ScriptedVerbs:
         finally:
             self.under_way = None
 
-    def verify(self, user: str, *, purpose: str = CHECK, transaction: str | None = None) -> AsyncIterator[Event]:
-        self.asked.append(("verify", user, transaction, *((purpose,) if purpose != CHECK else ())))
+    def verify(
+        self, user: str, *, purpose: str = CHECK, transaction: str | None = None, way: Way = Way.LOCAL
+    ) -> AsyncIterator[Event]:
+        told = (*((purpose,) if purpose != CHECK else ()), *((way,) if way is not Way.LOCAL else ()))
+        self.asked.append(("verify", user, transaction, *told))
         return self._play(Action.VERIFY)
 
     def identify(self, *, purpose: str = CHECK, transaction: str | None = None) -> AsyncIterator[Event]:
@@ -107,6 +110,11 @@ class ScriptedVerbs:
             if isinstance(step, RequestError):
                 raise step
             yield step
+
+    async def unlock(self, user: str | None, *, by: str) -> None:
+        if user is not None and user not in self.people:
+            raise RequestError(code="unknown_user", problem=f"{user} is not enrolled")
+        self.asked.append(("unlock", user, by))
 
     async def revert_user(self, name: str) -> int:
         if name not in self.people:

@@ -17,7 +17,7 @@ from penlatch.asker import PAD, asking
 from penlatch.bounded import end, ended
 from penlatch.capture.segmenter import Signature
 from penlatch.errors import PenlatchError, RequestError, UnstoredError
-from penlatch.messages import CHECK, MOST_REFERENCES, Action, Armed, Decision, Enrollment, Event, Reason, Verdict
+from penlatch.messages import CHECK, MOST_REFERENCES, Action, Armed, Decision, Enrollment, Event, Reason, Verdict, Way
 from penlatch.service.judge import Asked, refusal
 from penlatch.service.monitors import Monitors
 
@@ -103,7 +103,7 @@ class Actions:
     # -- verbs ---------------------------------------------------------------------------------------------------
 
     async def verify(
-        self, user: str, *, purpose: str = CHECK, transaction: str | None = None
+        self, user: str, *, purpose: str = CHECK, transaction: str | None = None, way: Way = Way.LOCAL
     ) -> AsyncGenerator[Event, None]:
         """Ask for one signature of `user` for a purpose. The last event is a decision with `done`.
 
@@ -113,7 +113,7 @@ class Actions:
         """
         self._allow(purpose)
         await self._require(user)
-        asked = Asked(Action.VERIFY, user, transaction, purpose=purpose, asker=asking())
+        asked = Asked(Action.VERIFY, user, transaction, purpose=purpose, by=way, asker=asking())
         flow = self._judging(self._judge.verify)
         async with contextlib.aclosing(self._perform(asked, flow, self._config.verify.timeout_s)) as events:
             async for event in events:

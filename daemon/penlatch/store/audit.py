@@ -65,6 +65,8 @@ class Kind(StrEnum):
     PICTURE = "picture"
     DELETED = "deleted"
     CALIBRATED = "calibrated"
+    UNLOCKED = "unlocked"
+    """Somebody ended the lock of a person, or of the terminal."""
     DROPPED = "dropped"
     """The outbox had no room: decisions that no broker has acknowledged will not be told."""
     UNJUDGED = "unjudged"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import sqlite3
+import stat
 from typing import TYPE_CHECKING, Any, Protocol
 
 from penlatch.decoding import UNREADABLE
 from penlatch.errors import StoreError
 from penlatch.store import schema, shape
+from penlatch.store.files import Folder
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -37,6 +40,7 @@ PRAGMAS: Mapping[str, int | str] = {
 """Set on every connection, in this order, and read back: none is left to how SQLite was built."""
 
 _BACKUP = "restore it from a backup; penlatch leaves the file as it is"
+_OWNED = "its folder must exist and belong to the user of the daemon"
 
 _FAULTS: Mapping[int, tuple[str, str]] = {
     sqlite3.SQLITE_FULL: ("there is no room to write", "make room on its file system"),
@@ -81,18 +85,23 @@ class Database:
         self._follower: Follower | None = None
 
     @classmethod
-    def open(cls, path: Path) -> Database:
+    def open(cls, path: Path, *, lock: int | None = None) -> Database:
         """Open the database at `path`, checked and with the present schema. It is made, mode 0600, where there is none.
+
+        Args:
+            path: of the SQLite file.
+            lock: descriptor of `reserve`, where the caller holds the database longer than it is open.
 
         Raises:
             StoreError: if another penlatch has it open, if it cannot be opened or is damaged, or if it was written by
                 another program or a later penlatch. The file is then as it was.
         """
         with contextlib.ExitStack() as undo:
-            lock = _lock(path)
+            lock = reserve(path) if lock is None else os.dup(lock)
             undo.callback(os.close, lock)
             _make_private(path)
             with explained(path):
+                check_plain(path)
                 # Autocommit: a transaction begins where `transaction` says so and nowhere else.
                 connection = sqlite3.connect(path, isolation_level=None)
                 undo.callback(connection.close)
@@ -112,6 +121,7 @@ class Database:
             StoreError: if there is none, or it is not ours.
         """
         with explained(path), contextlib.ExitStack() as undo:
+            check_plain(path)
             connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
             undo.callback(connection.close)
             if _look_over(connection, path):
@@ -213,6 +223,27 @@ class Database:
         self.truncate_log()
 
 
+def check_plain(path: Path) -> None:
+    """Make sure that SQLite will find regular files or none: it would follow a link, and wait for a pipe.
+
+    The files are looked at and not opened: closing one would drop SQLite's locks.
+
+    Raises:
+        OSError: if the database is not there (ENOENT); if it, or a file beside it, is a link or no regular file.
+    """
+    for name in (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal"))):
+        try:
+            mode = name.lstat().st_mode
+        except FileNotFoundError:
+            if name is path:
+                raise
+            continue
+        if stat.S_ISLNK(mode):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(name))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(name))
+
+
 def damaged(path: Path, problem: str) -> StoreError:
     """Return the error for a file that SQLite can read and that holds what penlatch never wrote."""
     return StoreError(path=path, problem=f"it is damaged ({problem})", remedy=_BACKUP)
@@ -239,21 +270,20 @@ def explained(path: Path) -> Iterator[None]:
     except UnicodeDecodeError as error:  # SQLite repeats what it found, and that is not always text
         raise damaged(path, "a text in it is none") from error
     except OSError as error:
-        raise StoreError(
-            path=path,
-            problem=f"it cannot be opened: {error.strerror}",
-            remedy="its folder must exist and belong to the user of the daemon",
-        ) from error
+        problem, remedy = f"it cannot be opened: {error.strerror}", _OWNED
+        if error.errno == errno.ELOOP:
+            problem, remedy = "it is a symbolic link, and none is followed here", "put the file itself in its place"
+        raise StoreError(path=path, problem=problem, remedy=remedy) from error
 
 
-def _lock(path: Path) -> int:
+def reserve(path: Path) -> int:
     """Reserve the database for this process; return the descriptor that holds the lock.
 
     The lock is on a file of its own: closing a second descriptor of the database would drop SQLite's own locks
     (sqlite.org/howtocorrupt.html, section 2.2).
     """
-    with explained(path):
-        lock = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with explained(path), Folder.open(path.parent) as folder:
+        lock = folder.open_file(f"{path.name}-lock", os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -269,8 +299,8 @@ def _lock(path: Path) -> int:
 
 def _make_private(path: Path) -> None:
     """Make sure that the file is there and that its owner alone can read it; SQLite gives its log the same mode."""
-    with explained(path):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with explained(path), Folder.open(path.parent) as folder:
+        descriptor = folder.open_file(path.name, os.O_RDWR | os.O_CREAT)
         try:
             os.fchmod(descriptor, 0o600)
         finally:

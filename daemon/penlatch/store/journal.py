@@ -14,7 +14,7 @@ from penlatch.clock import synchronised
 from penlatch.errors import StoreError, UnstoredError
 from penlatch.messages import Failures, Verdict
 from penlatch.moment import Made, Moment
-from penlatch.store import meta
+from penlatch.store import lockouts, meta
 from penlatch.store.audit import Kind
 from penlatch.store.decision_rows import decisions_of
 from penlatch.store.unjudged import PER_DAY, Unjudged
@@ -114,10 +114,7 @@ class Journal:
                 if judged or self._unjudged.admit(connection, way, at=made, time=draft.time)
                 else None
             )
-            connection.executemany(
-                "INSERT OR REPLACE INTO lockouts (subject, count, last) VALUES (?, ?, ?)",
-                [(subject, failed.count, failed.last) for subject, failed in (failures or {}).items()],
-            )
+            lockouts.keep(connection, failures or {}, time=draft.time)
             if also:
                 also(connection)
         if decision is None:
@@ -148,13 +145,23 @@ class Journal:
         return self._unjudged.beyond()
 
     def lockouts(self) -> dict[str, Failures]:
-        """Return the failures in a row that were kept, by whose they are.
+        """Return the committed failures: see `lockouts.load`."""
+        return lockouts.load(self._database)
+
+    def unlock(self, subject: str, *, by: str, time: str) -> None:
+        """Forget the failures of a person or of the terminal, with an entry in the audit.
+
+        Args:
+            subject: the person; empty for the terminal.
+            by: who asked for it.
+            time: RFC 3339 in UTC.
 
         Raises:
-            StoreError: if they cannot be read.
+            StoreError: if it cannot be written.
         """
-        rows = self._database.rows("SELECT subject, count, last FROM lockouts WHERE count > 0")
-        return {subject: Failures(count=count, last=last) for subject, count, last in rows}
+        with self._database.transaction() as connection:
+            lockouts.keep(connection, {subject: Failures()}, time=time)
+            self._audit.append(connection, Kind.UNLOCKED, {"user": subject or None, "by": by})
 
     def decisions(self, *, limit: int, user: str | None = None) -> list[Decision]:
         """Return the last `limit` decisions, newest first, of one person or of all.

@@ -201,6 +201,14 @@ def moments_and_unjudged(db: Database) -> None:
         db.execute(statement)
 
 
+def lockouts_by_way(db: Database) -> None:
+    """Keep failures by the way of asking, with those of a day: `lockouts.state`, as JSON of `messages.Failures`.
+
+    A row without it is of an earlier release: `count` and `last` then hold for every way.
+    """
+    db.execute("ALTER TABLE lockouts ADD COLUMN state TEXT NOT NULL DEFAULT ''")
+
+
 MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0001_people_and_decisions": people_and_decisions,
     "0002_references_with_a_history": references_with_a_history,
@@ -210,6 +218,7 @@ MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0006_decisions_with_a_purpose": decisions_with_a_purpose,
     "0007_enrolments": enrolments,
     "0011_moments_and_unjudged": moments_and_unjudged,
+    "0012_lockouts_by_way": lockouts_by_way,
 }
 """Every migration there ever was, oldest first. One that was released is never changed.
 

@@ -192,8 +192,12 @@ class Store:
         return self._journal.record(draft, made=made, way=way, failures=failures, also=self._keeping(seen, rule))
 
     def lockouts(self) -> dict[str, Failures]:
-        """Return the failures in a row that were kept: see `Journal.lockouts`."""
+        """Return the committed failures, by subject: see `Journal.lockouts`."""
         return self._journal.lockouts()
+
+    def unlock(self, subject: str, *, by: str, time: str) -> None:
+        """Forget the failures of a person or of the terminal: see `Journal.unlock`."""
+        self._journal.unlock(subject, by=by, time=time)
 
     def signature_ids(self) -> list[int]:
         """Return which signatures of before are kept: see `Signatures.ids`."""

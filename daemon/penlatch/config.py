@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin,
 import msgspec
 
 from penlatch.errors import ConfigError
-from penlatch.messages import LEAST_REFERENCES, MOST_REFERENCES, Probability, TerminalName
+from penlatch.messages import DOOR, LEAST_REFERENCES, MOST_REFERENCES, Probability, Purpose, TerminalName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +59,10 @@ class Terminal(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     name: TerminalName = "terminal"
     mode: Literal["on-demand", "always"] = "on-demand"
+    purpose: Purpose = DOOR
+    """Purpose of a signature that nobody asked for (`mode = "always"`)."""
+    exclusive: bool = False
+    """In mode `always`, refuse requests of any other purpose: nothing at the pad shows for what a person signs."""
 
 
 class Pen(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -163,6 +167,8 @@ class Store(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """So many days they wait at most, as long as the clock is kept right; None for any time."""
     keep_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] = 400
     """Days for which decisions stay on the terminal, as long as the clock is kept right. None that waits goes."""
+    unjudged_per_day: Annotated[int, msgspec.Meta(ge=10, le=1_000_000)] = 2000
+    """Errors and retries of one way of asking (socket, broker, pad) that are stored a day; the others are counted."""
 
 
 class Backup(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -198,6 +204,8 @@ class Bolt(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The bolt is open while the line is low."""
     pulse_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 3.0
     """How long it is open [s]."""
+    purposes: Annotated[tuple[Purpose, ...], msgspec.Meta(min_length=1)] = (DOOR,)
+    """Purposes of a signature for which it opens."""
 
 
 class Tls(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -129,3 +129,13 @@ class RequestError(PenlatchError):
         """One of `messages.RequestErrorCode`, stable for programs."""
         self.problem = plain(problem)
         super().__init__(problem)
+
+
+class UnstoredError(RequestError):
+    """An error or a retry went beyond the bound of a day: it was counted, and no decision was made of it."""
+
+    def __init__(self, *, verdict: str, reason: str) -> None:
+        self.verdict = verdict
+        self.reason = reason
+        problem = f"{verdict}, {reason}; too many errors and retries today, this one is not stored: see penlatch status"
+        super().__init__(code="unavailable", problem=problem)

@@ -313,6 +313,8 @@ class Info(Message, frozen=True, kw_only=True):
     terminal: TerminalName
     version: str
     mode: Literal["on-demand", "always"]
+    purpose: Purpose | None = None
+    """Purpose of a signature that nobody asked for (`always`); None where nobody is identified unasked."""
     threshold: Probability
     """The probability from which on it is a match, now."""
     threshold_from: Literal["configured", "calibrated", "fallback"] = "configured"
@@ -466,6 +468,8 @@ class Health(Message, frozen=True, kw_only=True, tag_field="kind", tag="health")
     """Life of the database; absent while it cannot be used."""
     instance_jws: str | msgspec.UnsetType = msgspec.UNSET
     """Terminal, instance and boot, signed by the terminal (`mqtt.sign`): a compact JWS. Absent if it signs nothing."""
+    unstored: int = 0
+    """Errors and retries of the last day that were counted and not stored (`store.unjudged_per_day`)."""
     lockouts: tuple[Locked, ...] = ()
     audit: AuditHead | None = None
     """None where the database cannot be used."""

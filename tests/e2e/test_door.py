@@ -174,9 +174,10 @@ async def test_its_own_bolt_opens_for_a_match_and_for_nobody_else(
     rng = np.random.default_rng(11)
     try:
         new_door.switch_on()
-        forged = await asyncio.to_thread(new_door.verify, "ada", eve.genuine(rng))
-        genuine = await asyncio.to_thread(new_door.verify, "ada", ada.genuine(rng))
-        assert (forged.last["verdict"], genuine.last["verdict"]) == ("no_match", "match")
+        forged = await asyncio.to_thread(new_door.verify, "ada", eve.genuine(rng), purpose="door")
+        checked = await asyncio.to_thread(new_door.verify, "ada", ada.genuine(rng), purpose="check")
+        genuine = await asyncio.to_thread(new_door.verify, "ada", ada.genuine(rng), purpose="door")
+        assert [a.last["verdict"] for a in (forged, checked, genuine)] == ["no_match", "match", "match"]
         await eventually(opened.exists)
         assert Client(new_door.terminal.socket).status().bolt == Part(ok=True, detail="shut")
     finally:

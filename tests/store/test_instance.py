@@ -34,7 +34,7 @@ def test_it_is_random_lasts_and_stands_in_every_decision(path: Path, vault: Vaul
     store.close()
     again = Store.open(path, vault)
     assert (again.instance, again.record(draft()).instance) == (instance, instance)
-    assert [decision.instance for decision in again.pending(limit=9)] == [instance] * 2
+    assert [made.decision.instance for made in again.pending(limit=9)] == [instance] * 2
     again.close()
 
 
@@ -71,7 +71,9 @@ def test_what_a_restored_database_still_has_keeps_its_own_instance(path: Path, v
     restore(backup, path, vault)
     store = Store.open(path, vault)
     assert store.instance != before.instance
-    assert store.pending(limit=9) == [before], "it goes out again as what it was, and a consumer knows it"
+    assert [made.decision for made in store.pending(limit=9)] == [before], (
+        "it goes out again as what it was, and a consumer knows it"
+    )
     assert [d.seq for d in store.decisions_of(before.instance, 1, 99, limit=9)] == [before.seq]
     store.close()
 

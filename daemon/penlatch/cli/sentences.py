@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from penlatch.foreign import WORDS, plain
-from penlatch.messages import Action, Armed, Decision, Enrollment, Reason, Verdict
+from penlatch.messages import CHECK, DOOR, LOGIN, Action, Armed, Decision, Enrollment, Reason, Verdict
 from penlatch.rounding import rounded
 
 if TYPE_CHECKING:
@@ -78,9 +78,19 @@ def _because(reason: Reason) -> str:
     return f"{sentence.what}. {sentence.todo}".rstrip() if sentence.todo else f"{sentence.what}."
 
 
+USES: Mapping[str, str] = {CHECK: "", DOOR: "to open the door", LOGIN: "to log in"}
+"""For what a person signs, by the purpose. A check has no effect to be named."""
+
+
+def _use(armed: Armed) -> str:
+    """Say for what the person signs, to follow another phrase."""
+    use = USES.get(armed.purpose, f"for {armed.purpose}")
+    return f", {use}" if use else ""
+
+
 def _awaited(armed: Armed) -> str:
     whom = f", {plain(armed.user, WORDS)}" if armed.user else ""
-    return f"Sign now{whom} (attempt {armed.attempt}, {armed.timeout_s:.0f} s left)…"
+    return f"Sign now{whom}{_use(armed)} (attempt {armed.attempt}, {armed.timeout_s:.0f} s left)…"
 
 
 def _judged(decision: Decision) -> str:
@@ -153,13 +163,13 @@ def log_line(event: Event) -> str:
     match event:
         case Armed():
             whom = f" for {plain(event.user, WORDS)}" if event.user else ""
-            return f"{event.action}{whom}: waits for attempt {event.attempt}"
+            return f"{event.action}{whom}: waits for attempt {event.attempt}{_use(event)}"
         case Enrollment():
             return f"{Action.ENROLL} of {plain(event.user, WORDS)}: {_enrolled(event)}"
         case Decision():
             late = " [historical]" if event.historical else ""
             if event.verdict in (Verdict.MATCH, Verdict.NO_MATCH):
-                return f"#{event.seq} {event.time} {event.action}: {_judged(event)}{late}"
+                return f"#{event.seq} {event.time} {event.action}: {_judged(event)} [for {event.purpose}]{late}"
             whom = f" {plain(event.user, WORDS)}" if event.user else ""
             what = SENTENCES[event.reason].what
             return f"#{event.seq} {event.time} {event.action}{whom}: {event.verdict}, {what}{late}"

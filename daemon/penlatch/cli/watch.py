@@ -111,6 +111,10 @@ def _locked(locked: Locked) -> str:
     return f"{'lockout':<12}{'':<7}{whom}: {locked.failures} signatures did not match; {left}"
 
 
+def _unstored(count: int) -> str:
+    return f"{'flood':<12}{'':<7}{count} errors and retries of this day were counted and not stored"
+
+
 def duration(seconds: float) -> str:
     """Say a duration as people do, to the minute beyond the first."""
     minutes, hours, days = int(seconds // 60) % 60, int(seconds // 3600) % 24, int(seconds // 86_400)
@@ -134,6 +138,7 @@ def health_lines(health: Health) -> list[str]:
         *([_line("backup", health.backup)] if health.backup else []),
         *([_line("certificate", health.certificate)] if health.certificate else []),
         *(_locked(each) for each in health.lockouts),
+        *([_unstored(health.unstored)] if health.unstored else []),
         f"{health.users} enrolled, {health.decisions} decisions, {health.outbox_depth} not yet delivered",
     ]
 

@@ -40,13 +40,15 @@ class Client:
     def __exit__(self, *_: object) -> None:
         """Nothing is kept open between calls."""
 
-    def verify(self, user: str, *, transaction: str | None = None) -> Generator[Event, None, None]:
-        """Ask for a signature of `user`; closing the generator before its end cancels."""
-        return self._events("Verify", user=user, transaction=transaction)
+    def verify(
+        self, user: str, *, purpose: str | None = None, transaction: str | None = None
+    ) -> Generator[Event, None, None]:
+        """Ask for a signature of `user`, for `check` unless told; closing the generator before its end cancels."""
+        return self._events("Verify", user=user, purpose=purpose, transaction=transaction)
 
-    def identify(self, *, transaction: str | None = None) -> Generator[Event, None, None]:
-        """Ask for a signature of anybody; closing the generator before its end cancels."""
-        return self._events("Identify", transaction=transaction)
+    def identify(self, *, purpose: str | None = None, transaction: str | None = None) -> Generator[Event, None, None]:
+        """Ask for a signature of anybody, for `check` unless told; closing the generator before its end cancels."""
+        return self._events("Identify", purpose=purpose, transaction=transaction)
 
     def enroll(
         self, user: str, *, references: int | None = None, extend: bool = False, transaction: str | None = None

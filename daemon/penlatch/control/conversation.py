@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from penlatch.asker import Asker, asking_as
 from penlatch.bounded import end
 from penlatch.control import interface
 from penlatch.control.interface import ServiceError
@@ -75,6 +76,10 @@ class Conversation:
             allowed: it may use org.penlatch; org.varlink.service answers everybody.
         """
         self._allowed = allowed
+        with asking_as(Asker.local(self._caller.uid)):
+            await self._converse()
+
+    async def _converse(self) -> None:
         reading = asyncio.create_task(self._read())
         try:
             while (call := await self._next_call()) is not None:

@@ -58,7 +58,7 @@ _NO_MATCHING_SUBSCRIBERS = 16
 @dataclass(frozen=True, slots=True)
 class _Outgoing:
     topic: str
-    payload: bytes
+    payload: bytes | Callable[[], bytes]
     retain: bool
     correlation: bytes | None
     delivery: asyncio.Future[Delivery]
@@ -129,11 +129,17 @@ class Connection:
         return self._opened.done()
 
     def publish(
-        self, topic: str, payload: bytes, *, retain: bool = False, correlation: bytes | None = None
+        self,
+        topic: str,
+        payload: bytes | Callable[[], bytes],
+        *,
+        retain: bool = False,
+        correlation: bytes | None = None,
     ) -> asyncio.Future[Delivery]:
         """Publish with QoS 1; the future is resolved at the PUBACK, or as lost when the connection ends.
 
-        No more than the window of publishes is on the way at a time; the others wait here, in order.
+        No more than the window of publishes is on the way at a time; the others wait here, in order. A payload that
+        depends on the time is a function, which is called when the message leaves.
         """
         delivery: asyncio.Future[Delivery] = self._loop.create_future()
         if self.accepted:
@@ -190,7 +196,8 @@ class Connection:
             if message.correlation is not None and self._version is Version.MQTTv5:
                 properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho left it untyped
                 properties.CorrelationData = message.correlation
-            info = self._client.publish(message.topic, message.payload, _QOS, message.retain, properties)
+            payload = message.payload if isinstance(message.payload, bytes) else message.payload()
+            info = self._client.publish(message.topic, payload, _QOS, message.retain, properties)
             self._track(info.mid, message.delivery, info.rc)
 
     def _track(self, mid: int | None, delivery: asyncio.Future[Delivery], code: MQTTErrorCode) -> None:

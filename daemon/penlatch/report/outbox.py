@@ -7,10 +7,10 @@ it ended is read and sent again on the next one. Consumers may therefore see a d
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from penlatch.errors import PenlatchError
+from penlatch.moment import Clocks
 from penlatch.report.backoff import Backoff
 from penlatch.report.connection import IN_FLIGHT
 from penlatch.report.delivery import Outcome
@@ -19,7 +19,7 @@ from penlatch.report.outgoing import Writer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from penlatch.messages import Decision
+    from penlatch.moment import Made
     from penlatch.report.connection import Connection
     from penlatch.report.delivery import Delivery
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Outbox(Protocol):
     """What has been decided and not yet told. The store's, behind its worker thread."""
 
-    async def pending(self, *, limit: int, after: int) -> list[Decision]:
+    async def pending(self, *, limit: int, after: int) -> list[Made]:
         """Return at most `limit` undelivered decisions with `seq` above `after`, lowest first."""
 
     async def delivered(self, seq: int, *, unheard: bool = False) -> None:
@@ -50,6 +50,7 @@ class Drain:
         problem: Callable[[str, str], None],
         writer: Writer | None = None,
         expects_consumer: bool = False,
+        clocks: Clocks | None = None,
     ) -> None:
         """Prepare.
 
@@ -61,6 +62,7 @@ class Drain:
             problem: called with a subject and what keeps decisions here, and with an empty text when that is over.
             writer: writes each of them; None for an unsigned form.
             expects_consumer: keep a decision to which nobody is subscribed, and send it again.
+            clocks: judge the age of a decision; None for those of this machine.
         """
         self._outbox = outbox
         self._topic = topic
@@ -69,6 +71,7 @@ class Drain:
         self._problem = problem
         self._writer = writer or Writer()
         self._expects_consumer = expects_consumer
+        self._clocks = clocks or Clocks()
         self._awake = asyncio.Event()
         self._backoff = Backoff()
         self.emptied = asyncio.Event()
@@ -97,9 +100,9 @@ class Drain:
             healthy = await self._settle(in_flight)
             if healthy and (room := IN_FLIGHT - len(in_flight)) and connection.accepted:
                 try:
-                    for decision in await self._outbox.pending(limit=room, after=last_sent):
-                        in_flight[decision.seq] = self._send(connection, decision)
-                        last_sent = decision.seq
+                    for row in await self._outbox.pending(limit=room, after=last_sent):
+                        in_flight[row.decision.seq] = self._send(connection, row)
+                        last_sent = row.decision.seq
                     if not in_flight:
                         self._fine()
                         if not self._awake.is_set():  # else a row came while we looked
@@ -117,11 +120,15 @@ class Drain:
                 self._awake.set()
         await self._settle(in_flight)
 
-    def _send(self, connection: Connection, decision: Decision) -> asyncio.Future[Delivery]:
-        historical = is_historical(decision, boot=self._boot, now=datetime.now(UTC), after_s=self._historical_after_s)
-        delivery = connection.publish(self._topic, self._writer.payload(decision, historical=historical))
+    def _send(self, connection: Connection, row: Made) -> asyncio.Future[Delivery]:
+        delivery = connection.publish(self._topic, lambda: self._payload(row))
         delivery.add_done_callback(self._wake_on)
         return delivery
+
+    def _payload(self, row: Made) -> bytes:
+        """Return what is published of a decision now. One that waited in the window may have become historical."""
+        historical = is_historical(row, boot=self._boot, clocks=self._clocks, after_s=self._historical_after_s)
+        return self._writer.payload(row.decision, historical=historical)
 
     async def _settle(self, in_flight: dict[int, asyncio.Future[Delivery]]) -> bool:
         """Take what is acknowledged out of the outbox; return False where some of it must be sent again."""
@@ -152,14 +159,10 @@ class Drain:
         self._awake.set()
 
 
-def is_historical(decision: Decision, *, boot: int, now: datetime, after_s: float) -> bool:
-    """Tell whether `decision`, sent at `now`, comes too late for anything to open on it.
+def is_historical(row: Made, *, boot: int, clocks: Clocks, after_s: float) -> bool:
+    """Tell whether a decision that is sent now comes too late for anything to open on it.
 
-    A decision of an earlier start always does: a board without a clock of its own wakes up in the past, and hours may
-    hide between two neighbouring times. So does one from the future, for then the clock was set back in between.
+    A decision of an earlier start of the daemon or of the kernel always does. So does one that is too old by the
+    boot-time clock, or by a time of day that went in either direction since: see `Clocks.age_s`.
     """
-    try:
-        age_s = (now - datetime.fromisoformat(decision.time)).total_seconds()
-    except (TypeError, ValueError):  # no time, or none that names its zone
-        return True
-    return decision.boot != boot or abs(age_s) > after_s
+    return row.decision.boot != boot or row.age_s(clocks) > after_s

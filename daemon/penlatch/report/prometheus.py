@@ -33,6 +33,7 @@ def _families(health: Health) -> Iterator[tuple[str, str, str, list[tuple[str, f
     yield "decisions_total", "counter", "Decisions ever made.", [("", health.decisions)]
     yield "outbox_depth", "gauge", "Decisions that wait for the broker.", [("", health.outbox_depth)]
     yield "outbox_age_seconds", "gauge", "How long the first of them has waited.", [("", health.outbox_age_s or 0.0)]
+    yield "unstored_decisions", "gauge", "Errors and retries of the day that were not stored.", [("", health.unstored)]
     yield "outbox_dropped_total", "counter", "Decisions that were never told.", [("", health.outbox_dropped)]
     yield "outbox_unheard_total", "counter", "Decisions that nobody was subscribed to.", [("", health.outbox_unheard)]
     yield "lockouts", "gauge", "People, or the terminal, who are not judged now.", [("", len(health.lockouts))]

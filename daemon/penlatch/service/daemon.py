@@ -17,7 +17,20 @@ from penlatch.capture.listener import Listener
 from penlatch.clock import utc_now
 from penlatch.control.server import VarlinkServer
 from penlatch.errors import PenlatchError, RequestError
-from penlatch.messages import Action, Calibration, Decision, Health, Info, Part, Request, Response, User, Verb, Way
+from penlatch.messages import (
+    CHECK,
+    Action,
+    Calibration,
+    Decision,
+    Health,
+    Info,
+    Part,
+    Request,
+    Response,
+    User,
+    Verb,
+    Way,
+)
 from penlatch.report.backoff import Backoff
 from penlatch.report.outgoing import Writer
 from penlatch.report.publisher import Publisher
@@ -37,6 +50,7 @@ if TYPE_CHECKING:
 
     from penlatch.config import Config
     from penlatch.messages import Event
+    from penlatch.moment import Made
     from penlatch.report.signing import Signer
     from penlatch.service.signals import Signals
 
@@ -86,7 +100,11 @@ class Service:
         self._history = History(self._rows)
         self._backups = Backups(config, changed=self._health_changed)
         marker = config.store.path.parent / doubt.NAME
-        self._bolt = Bolt(config.bolt, marker=marker, changed=self._health_changed) if config.bolt else None
+        self._bolt = (
+            Bolt(config.bolt, marker=marker, changed=self._health_changed, age_s=self._judge.age_s)
+            if config.bolt
+            else None
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._health_due = asyncio.Event()
         self.broken = asyncio.Event()
@@ -168,13 +186,15 @@ class Service:
 
     # -- verbs ---------------------------------------------------------------------------------------------------
 
-    def verify(self, user: str, *, transaction: str | None = None, way: Way = Way.LOCAL) -> AsyncGenerator[Event, None]:
+    def verify(
+        self, user: str, *, purpose: str = CHECK, transaction: str | None = None, way: Way = Way.LOCAL
+    ) -> AsyncGenerator[Event, None]:
         """Ask for one signature of `user`; see `Actions.verify`."""
-        return self._actions.verify(user, transaction=transaction, way=way)
+        return self._actions.verify(user, purpose=purpose, transaction=transaction, way=way)
 
-    def identify(self, *, transaction: str | None = None) -> AsyncGenerator[Event, None]:
+    def identify(self, *, purpose: str = CHECK, transaction: str | None = None) -> AsyncGenerator[Event, None]:
         """Ask for one signature of anybody; see `Actions.identify`."""
-        return self._actions.identify(transaction=transaction)
+        return self._actions.identify(purpose=purpose, transaction=transaction)
 
     def enroll(
         self, user: str, *, references: int | None = None, extend: bool = False, transaction: str | None = None
@@ -274,6 +294,7 @@ class Service:
             terminal=self._config.terminal.name,
             version=__version__,
             mode=self._config.terminal.mode,
+            purpose=self._config.terminal.purpose if self._config.terminal.mode == "always" else None,
             threshold=self._judge.threshold.value,
             threshold_from=self._judge.threshold.source,
             target_fmr=self._config.verify.target_fmr,
@@ -325,6 +346,7 @@ class Service:
             outbox_unheard=counts.outbox_unheard,
             instance=self._judge.instance or msgspec.UNSET,
             instance_jws=msgspec.UNSET,
+            unstored=counts.unstored,
             lockouts=counts.locked,
             audit=counts.audit,
             uptime_s=round(time.monotonic() - self._started, 1),
@@ -458,7 +480,7 @@ class _Outbox:
         self._worker = worker
         self._judge = judge
 
-    async def pending(self, *, limit: int, after: int) -> list[Decision]:
+    async def pending(self, *, limit: int, after: int) -> list[Made]:
         return await self._worker.call(self._judge.pending, limit=limit, after=after)
 
     async def delivered(self, seq: int, *, unheard: bool = False) -> None:

@@ -7,6 +7,7 @@ committed to the database first, or raises.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from penlatch import clock
+from penlatch.asker import UNKNOWN, Asker
 from penlatch.clock import utc_now
 from penlatch.errors import ModelError, PenlatchError, RequestError, StoreError, TraceError
 from penlatch.messages import (
@@ -33,6 +35,7 @@ from penlatch.messages import (
     Verdict,
     Way,
 )
+from penlatch.moment import Clocks, Made
 from penlatch.service.gallery import Gallery
 from penlatch.service.lockout import NEAR, TERMINAL, Lockout
 from penlatch.service.memory import Memory
@@ -70,6 +73,8 @@ class Asked:
     user: str | None
     transaction: str | None = None
     purpose: str = CHECK
+    asker: Asker = UNKNOWN
+    """Who began it, and may cancel it."""
     by: Way = Way.LOCAL
     """Way in which a person's signature was asked for."""
 
@@ -94,6 +99,8 @@ class Judge:
         self._lockout = Lockout(config.lockout)
         self.models = Part(ok=False, detail="not loaded yet")
         self.database = Part(ok=False, detail="not opened yet")
+        self._clocks = Clocks()
+        self._last: Made | None = None
         self._people_problem = ""
         """Why nobody can be judged although the database works; empty where nothing is wrong."""
 
@@ -121,7 +128,7 @@ class Judge:
             self._store = Store.open(
                 path,
                 Vault.load(key_file=kept.key_file, database=path),
-                Limits(decisions=kept.outbox_decisions, age=age),
+                Limits(decisions=kept.outbox_decisions, age=age, unjudged=kept.unjudged_per_day),
             )
             self._lockout = Lockout(self._config.lockout, self._store.lockouts())
         except StoreError as error:
@@ -338,6 +345,7 @@ class Judge:
         latency_ms: float | None = None,
         course: NDArray[np.int16] | None = None,
     ) -> Decision:
+        made = self._clocks.moment()
         draft = DecisionDraft(
             terminal=self._config.terminal.name,
             time=utc_now(),
@@ -358,10 +366,13 @@ class Judge:
         failures = self._lockout.after(verdict, [nearest] if nearest else [], at=draft.time, way=asked.way, near=near)
         shown = () if course is None else (_seen(draft, course),)
         try:
-            decision = self._need_store().record(draft, failures=failures, seen=shown, rule=self._config.replay)
+            decision = self._need_store().record(
+                draft, made=made, way=asked.asker.way, failures=failures, seen=shown, rule=self._config.replay
+            )
         except StoreError as error:
             self.database = Part(ok=False, detail=str(error))
             raise
+        self._last = Made(decision, made)
         self.database = self._database_now()
         self._lockout.take(failures)
         if shown:
@@ -540,7 +551,12 @@ class Judge:
         mqtt = self._config.mqtt
         return self._store.signing_key() if self._store and mqtt and mqtt.sign else None
 
-    def pending(self, *, limit: int, after: int) -> list[Decision]:
+    def age_s(self, decision: Decision) -> float:
+        """Return the age of the decision that was recorded last; infinity for any other [s]. Any thread may ask."""
+        last = self._last
+        return last.age_s(self._clocks) if last and last.decision == decision else math.inf
+
+    def pending(self, *, limit: int, after: int) -> list[Made]:
         """List decisions that the broker has not acknowledged, oldest first."""
         return self._store.pending(limit=limit, after=after) if self._store else []
 
@@ -575,6 +591,7 @@ class Judge:
             outbox_since=self._store.oldest_pending(),
             outbox_dropped=self._store.dropped(),
             outbox_unheard=self._store.unheard(),
+            unstored=self._store.unstored(),
             locked=locked,
             audit=AuditHead(number=audit.number, mac=audit.mac),
         )
@@ -641,6 +658,7 @@ class Counts(msgspec.Struct, frozen=True):
     """When the first decision in the outbox was made."""
     outbox_dropped: int = 0
     outbox_unheard: int = 0
+    unstored: int = 0
     locked: tuple[Locked, ...] = ()
     audit: AuditHead | None = None
 

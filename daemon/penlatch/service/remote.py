@@ -71,9 +71,9 @@ def published(health: Health) -> Health:
 
 def _action(verbs: Verbs, verb: Verb, request: Request) -> AsyncIterator[Event]:
     if verb == "identify":
-        return verbs.identify(transaction=request.transaction)
+        return verbs.identify(purpose=request.purpose, transaction=request.transaction)
     if verb == "verify":
-        return verbs.verify(_user(request), transaction=request.transaction, way=Way.MQTT)
+        return verbs.verify(_user(request), purpose=request.purpose, transaction=request.transaction, way=Way.MQTT)
     return verbs.enroll(
         _user(request), references=request.references, extend=request.extend, transaction=request.transaction
     )

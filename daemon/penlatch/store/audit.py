@@ -71,6 +71,8 @@ class Kind(StrEnum):
     """Somebody ended the lock of a person, or of the terminal."""
     DROPPED = "dropped"
     """The outbox had no room: decisions that no broker has acknowledged will not be told."""
+    UNJUDGED = "unjudged"
+    """Errors and retries of one way of asking came to the bound of a day, or went beyond it until the day ended."""
     KEY_ROTATED = "key_rotated"
     RESTORED = "restored"
     BOUND = "bound"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from penlatch.clock import utc_now
 from penlatch.errors import StoreError
+from penlatch.moment import Moment
 from penlatch.store import head, meta
 from penlatch.store.audit import Audit, Head, Kind
 from penlatch.store.binding import bind
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from penlatch.config import Replay
     from penlatch.messages import Decision, DecisionDraft, Failures, Quality, SiteCalibration, User
+    from penlatch.moment import Made
     from penlatch.store.signatures import Kept, Seen
     from penlatch.store.signatures import Kind as SeenKind
     from penlatch.store.vault import Vault
@@ -180,6 +183,8 @@ class Store:
         self,
         draft: DecisionDraft,
         *,
+        made: Moment | None = None,
+        way: str = "",
         failures: Mapping[str, Failures] | None = None,
         seen: Sequence[Seen] = (),
         rule: Replay | None = None,
@@ -188,7 +193,7 @@ class Store:
 
         The signatures `seen` are kept with it, as `rule` says; without a rule none is.
         """
-        return self._journal.record(draft, failures=failures, also=self._keeping(seen, rule))
+        return self._journal.record(draft, made=made, way=way, failures=failures, also=self._keeping(seen, rule))
 
     def lockouts(self) -> dict[str, Failures]:
         """Return the committed failures, by subject: see `Journal.lockouts`."""
@@ -241,7 +246,7 @@ class Store:
         """Keep a calibration in the place of the one before: see `Calibrations.keep`."""
         self._calibrations.keep(calibration)
 
-    def pending(self, *, limit: int, after: int = 0) -> list[Decision]:
+    def pending(self, *, limit: int, after: int = 0) -> list[Made]:
         """Return what waits in the outbox, in order: see `Journal.pending`."""
         return self._journal.pending(limit=limit, after=after)
 
@@ -290,11 +295,16 @@ class Store:
         """
         with self._database.transaction() as connection:
             meta.count(connection, "heartbeats", path=self.path)
+            self._journal.turn(connection, at=Moment.now(), time=utc_now())
         self.keep_head()
 
     def dropped(self) -> int:
         """Return how many decisions the outbox had no room for: see `Journal.dropped`."""
         return self._journal.dropped()
+
+    def unstored(self) -> int:
+        """Return how many errors and retries were counted and not stored: see `Unjudged.beyond`."""
+        return self._journal.unstored()
 
     def oldest_pending(self) -> str | None:
         """Return when the first decision that waits was made: see `Journal.oldest_pending`."""

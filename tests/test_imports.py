@@ -14,13 +14,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "daemon" / "penlatch"
 
-LEAVES = {"clock", "decoding", "ink", "errors", "messages", "config"}
+LEAVES = {"names", "clock", "decoding", "ink", "errors", "messages", "config"}
 
 MAY_KNOW: dict[str, set[str]] = {
     "clock": set(),
     "decoding": set(),
     "errors": set(),
-    "messages": set(),
+    "names": set(),
+    "messages": {"names"},
     "ink": {"decoding", "errors"},
     "config": {"errors", "messages"},
     # from the pen to a probability
@@ -28,7 +29,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "signal": LEAVES,
     "verify": LEAVES | {"signal"},
     # what knows messages, not pens
-    "store": {"clock", "decoding", "errors", "messages", "config"},
+    "store": {"names", "clock", "decoding", "errors", "messages", "config"},
     "report": {"decoding", "errors", "messages", "config"},
     "control": {"decoding", "errors", "messages", "config"},
     "bolt": {"errors", "messages", "config"},

@@ -184,6 +184,8 @@ class Bolt(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The bolt is open while the line is low."""
     pulse_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 3.0
     """How long it is open [s]."""
+    grades: tuple[Literal["pen", "picture"], ...] = ("pen",)
+    """Grades of the decisions that open it. A picture shows no movement: a forger who copies it passes."""
 
 
 class Tls(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,7 +12,7 @@ import pytest
 
 from penlatch.config import parse
 from penlatch.errors import RequestError
-from penlatch.messages import Action, Reason, Verdict
+from penlatch.messages import Action, Grade, Reason, Verdict
 from penlatch.service.judge import Asked, Judge
 from penlatch.signal.preprocess import clean
 from penlatch.signal.raster import HEIGHT, WIDTH, draw
@@ -89,6 +89,17 @@ def test_the_configured_threshold_decides(judge: Judge) -> None:
     judge._verifier.threshold = 1.0
     decision = verified(judge, "ada", traces(ADA, 1, seed=3)[0])
     assert (decision.verdict, decision.threshold) == (Verdict.NO_MATCH, 1.0)
+
+
+def test_a_decision_says_that_a_picture_was_compared_and_not_a_pen(judge: Judge) -> None:
+    judge.add_picture("ada", picture(ADA))
+    own, other = verified(judge, "ada", traces(ADA, 1, seed=3)[0]), verified(judge, "ada", traces(EVE, 1)[0])
+    assert (own.verdict, own.grade) == (Verdict.MATCH, Grade.PICTURE)
+    assert (other.verdict, other.grade) == (Verdict.NO_MATCH, Grade.PICTURE)
+    nobody = verified(judge, "bob", traces(EVE, 1)[0])
+    assert (nobody.verdict, nobody.grade) == (Verdict.ERROR, None)
+    replayed = verified(judge, "ada", traces(ADA, 1, seed=3)[0])
+    assert (replayed.reason, replayed.grade) == (Reason.REPLAY, None)
 
 
 def test_a_restart_changes_nothing(tmp_path: Path, models: Path) -> None:

@@ -69,6 +69,7 @@ class Bolt:
     ) -> None:
         """Prepare nothing yet; `changed` is called when `health` does."""
         self._actuator = actuator or _actuator(rule)
+        self._grades = frozenset(rule.grades)
         self._changed = changed
         self._now = now
         self._moving: asyncio.Task[None] | None = None
@@ -95,6 +96,9 @@ class Bolt:
     def decided(self, decision: Decision) -> None:
         """Open, if this is a fresh match; called for every decision, after it was committed."""
         if decision.verdict is not Verdict.MATCH or not decision.done or decision.historical or decision.user is None:
+            return
+        if decision.grade not in self._grades:
+            log.warning("the bolt stays shut: decision %d is of grade %s", decision.seq, decision.grade or "none")
             return
         if not self.look():
             log.error("the bolt stays shut for decision %d: %s", decision.seq, self.health.detail)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from penlatch import names
 from penlatch.cli.exits import Exit
 from penlatch.cli.options import connects, json_option
 from penlatch.cli.sign import follow
@@ -26,13 +27,23 @@ LIMIT_S = 60.0
 @click.option(
     "--timeout", "limit_s", type=click.FloatRange(1, 600), default=LIMIT_S, show_default=True, help="Limit [s]."
 )
+@click.option(
+    "--grade",
+    "grades",
+    type=click.Choice(("pen", "picture")),
+    multiple=True,
+    default=("pen",),
+    show_default=True,
+    help="Kind of the references that suffice; may be given twice.",
+)
 @json_option
 @connects
-def pam(client: Client, user: str | None, limit_s: float, *, as_json: bool) -> None:
+def pam(client: Client, user: str | None, limit_s: float, grades: tuple[str, ...], *, as_json: bool) -> None:
     """Authenticate a user by their signature; called by pam_exec, which gives PAM_TYPE and PAM_USER.
 
     Whoever runs it must be allowed to use the daemon's socket. Exit status: 0 a match; anything else is none: 1 no
-    match, 2 wrong usage, 3 time-out, cancelled, the daemon not there or gone, or any other error.
+    match, 2 wrong usage, 3 time-out, cancelled, the daemon not there or gone, or any other error. A match with a
+    scanned picture is none, unless --grade picture says so: whoever copies the picture would pass.
 
     \b
     Example, in a file of /etc/pam.d:
@@ -57,6 +68,14 @@ def pam(client: Client, user: str | None, limit_s: float, *, as_json: bool) -> N
         click.get_current_context().exit(Exit.FAILED)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-    matched = isinstance(last, Decision) and last.verdict is Verdict.MATCH and last.done and last.user == name
+    matched = isinstance(last, Decision) and last.verdict is Verdict.MATCH and last.done and _is(name, last.user)
     refused = isinstance(last, Decision) and last.verdict is Verdict.NO_MATCH
+    if matched and last.grade not in grades:
+        click.echo(f"penlatch: a match of the grade {last.grade or 'unknown'} does not suffice here (--grade)")
+        matched, refused = False, True
     click.get_current_context().exit(Exit.OK if matched else Exit.NO if refused else Exit.FAILED)
+
+
+def _is(name: str, decided: str | None) -> bool:
+    """Tell whether a decision is about the person of this name, in any spelling of Unicode."""
+    return decided is not None and names.normal(decided) == names.normal(name)

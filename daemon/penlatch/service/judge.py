@@ -23,6 +23,7 @@ from penlatch.messages import (
     AuditHead,
     Decision,
     DecisionDraft,
+    Grade,
     Locked,
     Part,
     Quality,
@@ -217,6 +218,7 @@ class Judge:
                 lambda verifier: (name, gallery.judge(name, trace, threshold=verifier.threshold)),
                 ended=ended,
                 attempt=attempt,
+                grade=Grade.PICTURE,
             )
         if template is None:
             reason = Reason.NOT_ENROLLED if self.models.ok else Reason.MODEL
@@ -251,6 +253,7 @@ class Judge:
         *,
         ended: float,
         attempt: int,
+        grade: Grade = Grade.PEN,
     ) -> Decision:
         try:
             verifier = self.verifier
@@ -294,6 +297,7 @@ class Judge:
             user=user if judgement.match else None,
             nearest=user,
             judgement=judgement,
+            grade=grade,
             attempt=attempt,
             pen=trace.pen.name,
             latency_ms=latency_ms,
@@ -311,6 +315,7 @@ class Judge:
         nearest: str | None = None,
         pen: str | None = None,
         judgement: Judgement | None = None,
+        grade: Grade | None = None,
         latency_ms: float | None = None,
         course: NDArray[np.int16] | None = None,
     ) -> Decision:
@@ -320,6 +325,7 @@ class Judge:
             action=asked.action,
             user=user or asked.user,
             purpose=asked.purpose,
+            grade=grade,
             verdict=verdict,
             done=verdict is not Verdict.RETRY,
             reason=reason,

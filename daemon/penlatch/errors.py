@@ -117,3 +117,15 @@ class RequestError(PenlatchError):
         """One of `messages.RequestErrorCode`, stable for programs."""
         self.problem = problem
         super().__init__(problem)
+
+
+class NameTakenError(RequestError):
+    """A new name looks like that of somebody who is enrolled."""
+
+    def __init__(self, *, name: str, existing: str) -> None:
+        self.existing = existing
+        """Name that it looks like: only for those who may list people."""
+        self.discreet = f"{name} cannot be enrolled: people may take it for another name; choose another one"
+        """The problem without the existing name."""
+        problem = f"{name} cannot be enrolled: people may take it for {existing}, who is enrolled; choose another name"
+        super().__init__(code="already_enrolled", problem=problem)

@@ -10,8 +10,13 @@ from typing import Annotated, Literal
 
 import msgspec
 
-UserName = Annotated[str, msgspec.Meta(pattern=r"^[\w][\w.@-]{0,63}\Z")]
+from penlatch import names
+
+UserName = Annotated[str, msgspec.Meta(pattern=names.PATTERN)]
 """Name of an enrolled person: 1 to 64 letters, digits and `. _ @ -`, not beginning with one of `. @ -`."""
+
+GivenName = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": names.PATTERN})]
+"""Name as somebody gives it, in any Unicode normalization form: its NFC is a `UserName`."""
 
 TerminalName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")]
 """Name of a terminal: one level of an MQTT topic and a file name at once."""
@@ -468,7 +473,7 @@ Verb = Literal["verify", "identify", "enroll", "cancel", "delete_user", "list_us
 class Request(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Payload of `request/<verb>`."""
 
-    user: UserName | None = None
+    user: GivenName | None = None
     references: Annotated[int, msgspec.Meta(ge=1, le=12)] | None = None
     """For `enroll`: how many references to take, at least 3 of a new person; None for the configured number."""
     extend: bool = False
@@ -480,11 +485,13 @@ class Request(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When it was sent, RFC 3339 with a zone: it is refused when that is long ago (`mqtt.request_max_age_s`)."""
 
     def __post_init__(self) -> None:
-        """Hold a first enrolment to the least number of references.
+        """Hold the name to the rule for names, and a first enrolment to the least number of references.
 
         Raises:
-            ValueError: if it asks for fewer.
+            ValueError: if the name is none, or the enrolment asks for fewer references.
         """
+        if self.user is not None and (problem := names.problem_of(self.user)):
+            raise ValueError(f"{problem} - at `$.user`")
         if self.references is not None and self.references < LEAST_REFERENCES and not self.extend:
             raise ValueError(f"a new person gives at least {LEAST_REFERENCES} `references`")
 

@@ -100,10 +100,15 @@ def _folded(text: str) -> str:
 
 
 def _replaced(text: str) -> str:
-    """Replace each character by its prototype, and leave out what is not seen (UTS 39, internalSkeleton)."""
+    """Replace each character by its prototype, and leave out what is not seen (UTS 39, internalSkeleton).
+
+    Beyond the standard, letters with marks are looked up as one character, too: the table lists some of them.
+    """
     table = _prototypes()
-    seen = (c for c in unicodedata.normalize("NFD", text) if not _is_invisible(c))
-    return _SOFT_DOTTED.sub("", unicodedata.normalize("NFD", "".join(table.get(c, c) for c in seen)))
+    for form in ("NFC", "NFD"):
+        text = unicodedata.normalize(form, "".join(c for c in text if not _is_invisible(c)))
+        text = "".join(table.get(c, c) for c in text)
+    return _SOFT_DOTTED.sub("", unicodedata.normalize("NFD", text))
 
 
 def _is_invisible(character: str) -> bool:
@@ -123,6 +128,6 @@ def _prototypes() -> Mapping[str, str]:
     table = {}
     for line in text.split("\n"):
         if line and not line.startswith("#"):
-            prototype, _, sources = line.partition("\t")
+            prototype, _, sources = line.rpartition("\t")
             table.update(dict.fromkeys(sources, prototype))
     return table

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 import pytest
 
-from penlatch.errors import RequestError
+from penlatch.errors import NameTakenError, RequestError
 from penlatch.messages import MOST_REFERENCES, Enrollment, Reason, Verdict
 from penlatch.service import judge as judge_module
 from penlatch.service.actions import STRANGERS
+from penlatch.signal.raster import HEIGHT, WIDTH
 from penlatch.sim.writer import Writer
 from support.bench import Bench, collect, decisions, traces
 from support.drawings import draw
@@ -207,3 +209,33 @@ async def test_models_that_changed_make_templates_and_quality_anew(tmp_path: Pat
 def test_an_enrolment_of_before_reads_as_ever() -> None:
     plain = '{"kind":"enrollment","user":"a","outcome":"accepted","done":false,"reason":null,"stage":1,"stages":5}'
     assert msgspec.json.decode(plain, type=Enrollment).quality is None
+
+
+# --- Names ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_name_that_looks_like_another_is_refused_before_anybody_signs(bench: Bench) -> None:
+    await enrolling(bench, traces(ADA, 5))
+    for name in ("Ada", "\u0430da"):
+        with pytest.raises(NameTakenError, match="take it for ada"):
+            await anext(bench.actions.enroll(name))
+        with pytest.raises(NameTakenError):
+            await bench.worker.call(bench.judge.add_picture, name, bytes(HEIGHT * WIDTH))
+
+
+async def test_a_name_is_one_person_in_every_spelling(bench: Bench) -> None:
+    decomposed = unicodedata.normalize("NFD", "김지우")
+    assert decomposed != "김지우"
+    await bench.enroll(decomposed, ADA)
+    assert await bench.names() == ["김지우"]
+    for spelling in (decomposed, "김지우"):
+        events = collect(bench.actions.verify(spelling))
+        await bench.listener.sign(traces(ADA, 1, seed=len(spelling))[0])
+        (decision,) = decisions(await events)
+        assert (decision.user, decision.verdict) == ("김지우", Verdict.MATCH)
+    with pytest.raises(RequestError) as caught:
+        await anext(bench.actions.enroll(decomposed))
+    assert caught.value.code == "already_enrolled"
+    assert len(await bench.worker.call(lambda: bench.judge.decisions(limit=9, user=decomposed))) == 2
+    await bench.worker.call(bench.judge.delete_user, decomposed)
+    assert await bench.names() == []

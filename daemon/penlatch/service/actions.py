@@ -100,7 +100,7 @@ class Actions:
         Raises:
             RequestError: `busy`, `unknown_user`, `unavailable`.
         """
-        await self._require(user)
+        user = await self._require(user)
         asked = Asked(Action.VERIFY, user, transaction)
         flow = self._judging(self._judge.verify)
         async with contextlib.aclosing(self._perform(asked, flow, self._config.verify.timeout_s)) as events:
@@ -130,6 +130,7 @@ class Actions:
             RequestError: `busy`, `already_enrolled`, `unavailable`; to extend, `unknown_user`, and `bad_request` where
                 there is no room for so many.
         """
+        user = await self._call(self._judge.name_of, user)
         begun = await self._call(self._judge.references_of, user, extend=extend)
         asked = Asked(Action.ENROLL, user, transaction)
         room = MOST_REFERENCES - len(begun.earlier)
@@ -403,9 +404,12 @@ class Actions:
         run.told.put_nowait(event)
         self._monitors.tell(event)
 
-    async def _require(self, user: str) -> None:
+    async def _require(self, user: str) -> str:
+        """Return the name of somebody who is enrolled, in the spelling under which they are known."""
+        user = await self._call(self._judge.name_of, user)
         if not await self._call(self._judge.is_enrolled, user):
             raise RequestError(code="unknown_user", problem=f"nobody is enrolled as {user}")
+        return user
 
     async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call into the worker on behalf of an asker, who is answered `unavailable` where a part is broken."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from penlatch import names
 from penlatch.clock import utc_now
 from penlatch.errors import ModelError, PenlatchError, RequestError, StoreError, TraceError
 from penlatch.messages import (
@@ -354,7 +355,11 @@ class Judge:
 
     def is_enrolled(self, user: str) -> bool:
         """Tell whether `user` is enrolled, whether or not the models can be used."""
-        return any(known.name == user for known in self._need_store().users())
+        return user in self._need_store().names()
+
+    def name_of(self, user: str) -> str:
+        """Return under which spelling a person of this name is known, or would be; see `names.resolved`."""
+        return names.resolved(user, self._need_store().names())
 
     def users(self) -> list[User]:
         """List the enrolled people."""
@@ -366,6 +371,7 @@ class Judge:
         Raises:
             RequestError: `unknown_user`.
         """
+        user = self.name_of(user)
         self._need_store().delete_user(user)
         if self._roster:
             self._roster.templates.pop(user, None)
@@ -394,6 +400,7 @@ class Judge:
         if any(known.name == user and known.references for known in self.users()):
             problem = f"{user} is enrolled already; --continue adds references, or delete first to begin anew"
             raise RequestError(code="already_enrolled", problem=problem)
+        self._need_store().check_name(user)
         return References(min_complexity=min_complexity)
 
     def add_reference(self, references: References, trace: Trace) -> Reason | None:
@@ -425,7 +432,7 @@ class Judge:
 
     def add_picture(self, user: str, raster: bytes) -> int:
         """Take a scanned reference of `user`, and return how many they have now; see `Gallery.add`."""
-        return self._need_gallery().add(user, raster, time=utc_now())
+        return self._need_gallery().add(self.name_of(user), raster, time=utc_now())
 
     def worth(self, user: str) -> tuple[Quality | None, str | None]:
         """Return what the references of a person are worth, and what would make the template stronger, for people.
@@ -458,7 +465,7 @@ class Judge:
 
     def revert_user(self, user: str) -> int:
         """Forget the adapted references of a person and return how many; see `Roster.revert`."""
-        return self._need_roster().revert(user, time=utc_now())
+        return self._need_roster().revert(self.name_of(user), time=utc_now())
 
     @property
     def templates(self) -> Mapping[str, Template]:
@@ -497,7 +504,7 @@ class Judge:
 
     def decisions(self, *, limit: int, user: str | None) -> list[Decision]:
         """List decisions, newest first."""
-        return self._need_store().decisions(limit=limit, user=user)
+        return self._need_store().decisions(limit=limit, user=self.name_of(user) if user is not None else None)
 
     def signing_key(self) -> bytes | None:
         """Return the key with which this terminal signs its decisions, None where it does not, or cannot."""

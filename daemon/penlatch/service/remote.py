@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
-from penlatch.errors import RequestError
+from penlatch.errors import NameTakenError, RequestError
 from penlatch.messages import Armed, Response
 
 if TYPE_CHECKING:
@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from penlatch.messages import Event, Request, Verb
 
 
-async def answer(verbs: Verbs, verb: Verb, request: Request) -> AsyncGenerator[Response, None]:
+async def answer(
+    verbs: Verbs, verb: Verb, request: Request, *, may_list: bool = False
+) -> AsyncGenerator[Response, None]:
     """Yield the responses to one request: progress, then exactly one that is `ok` or `error`.
 
-    Whether `verb` is allowed from the broker is the publisher's to know. Closing it early cancels the action.
+    Whether `verb` is allowed from the broker is the publisher's to know. Closing it early cancels the action. Without
+    `may_list`, no refusal names a person whom the request did not name.
     """
     told = request.transaction
     try:
@@ -46,7 +49,8 @@ async def answer(verbs: Verbs, verb: Verb, request: Request) -> AsyncGenerator[R
         else:
             yield Response(status="ok", transaction=told, data=await verbs.status())
     except RequestError as error:
-        yield Response(status="error", transaction=told, error=error.problem, code=error.code)  # type: ignore[arg-type]  # codes are raised from the literals only
+        problem = error.discreet if isinstance(error, NameTakenError) and not may_list else error.problem
+        yield Response(status="error", transaction=told, error=problem, code=error.code)  # type: ignore[arg-type]  # codes are raised from the literals only
 
 
 def _action(verbs: Verbs, verb: Verb, request: Request) -> AsyncIterator[Event]:

@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from penlatch.errors import StoreError
-from penlatch.store import head, meta
+from penlatch.store import head, meta, naming
 from penlatch.store.audit import Audit, Head, Kind
 from penlatch.store.calibrations import Calibrations
 from penlatch.store.database import Database
@@ -78,6 +78,14 @@ class Store:
             with contextlib.suppress(StoreError):
                 self.keep_head()
         self._database.close()
+
+    def names(self) -> list[str]:
+        """Return the names of everybody who is enrolled, in order."""
+        return self._people.names()
+
+    def check_name(self, name: str) -> None:
+        """Refuse a name that nobody new may have: see `naming.check`."""
+        naming.check(name, known=self.names())
 
     def users(self) -> list[User]:
         """Return everybody who is enrolled, by name."""

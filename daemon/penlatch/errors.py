@@ -119,6 +119,17 @@ class RequestError(PenlatchError):
         super().__init__(problem)
 
 
+class UnlikePicturesError(RequestError):
+    """A picture does not show the signature by which a person is known."""
+
+    def __init__(self, *, name: str) -> None:
+        self.name = name
+        problem = f"this picture is unlike those that {name} has"
+        super().__init__(
+            code="bad_request", problem=f"{problem}; to enrol another signature, first: penlatch user delete {name}"
+        )
+
+
 class NameTakenError(RequestError):
     """A new name looks like that of somebody who is enrolled."""
 

@@ -102,6 +102,8 @@ class Reason(StrEnum):
     # retry, while enrolling
     DISAGREES = "disagrees"
     """The reference is unlike the ones before it."""
+    UNLIKE_PICTURES = "unlike_pictures"
+    """The reference is unlike the pictures by which the person is known."""
     TOO_SIMPLE = "too_simple"
     """The signature is so simple that anybody could write it (`enroll.min_complexity`)."""
     OUTLIER = "outlier"
@@ -159,7 +161,7 @@ class DecisionDraft(Message, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     time: str
     """When it was decided, RFC 3339 in UTC with milliseconds."""
     action: Action
-    """`verify` or `identify`."""
+    """`verify` or `identify`; `enroll` for a signature that opens a further sitting, or does not belong to the name."""
     user: str | None
     """Who was asked for, or who was identified; None where nobody was."""
     purpose: Purpose = CHECK
@@ -168,7 +170,7 @@ class DecisionDraft(Message, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Kind of the references; None for a signature that was not judged."""
     verdict: Verdict
     done: bool
-    """False for a retry: the action goes on."""
+    """False for a retry, and in an enrolment: the action goes on."""
     reason: Reason
     reasons: tuple[Disagreement, ...] = ()
     """Every aspect that was compared, the one that disagreed most first; empty where nothing was judged."""

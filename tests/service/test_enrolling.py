@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -17,15 +18,18 @@ from penlatch.signal.raster import HEIGHT, WIDTH
 from penlatch.sim.writer import Writer
 from support.bench import Bench, collect, decisions, traces
 from support.drawings import draw
+from support.waiting import PATIENCE_S, eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
 
     from penlatch.ink import Trace
-    from penlatch.messages import User
+    from penlatch.messages import Event, User
 
 ADA, BOB = Writer(11), Writer(12)
+OPENINGS = [1000]
+"""Seed of the last signature that opened a further sitting: none is given twice."""
 CIRCLE = draw(lambda t: (20 * np.cos(2 * np.pi * t), 20 * np.sin(2 * np.pi * t), np.full(len(t), 0.5)), [(0.0, 1.0)])
 
 
@@ -38,11 +42,19 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 
 
 async def enrolling(bench: Bench, signed: Iterable[Trace], **how: object) -> list[Enrollment]:
-    """Let ada give `signed`, and return what she is told."""
+    """Let ada give `signed`, after a signature that opens a further sitting, and return what she is told."""
+    return [event for event in await telling(bench, signed, **how) if isinstance(event, Enrollment)]
+
+
+async def telling(bench: Bench, signed: Iterable[Trace], *, opening: Trace | None = None, **how: object) -> list[Event]:
     events = collect(bench.actions.enroll("ada", **how))  # type: ignore[arg-type]  # by name
+    if how.get("extend"):
+        OPENINGS[0] += 1
+        signed = [opening or traces(ADA, 1, seed=OPENINGS[0])[0], *signed]
     for trace in signed:
         await bench.listener.sign(trace)
-    return [event for event in await events if isinstance(event, Enrollment)]
+    async with asyncio.timeout(PATIENCE_S):
+        return await events
 
 
 async def person(bench: Bench) -> User:
@@ -183,8 +195,9 @@ async def test_a_second_sitting_that_is_cancelled_leaves_the_first(bench: Bench)
     await enrolling(bench, traces(ADA, 5))
     before = await person(bench)
     events = collect(bench.actions.enroll("ada", extend=True))
-    await bench.listener.sign(traces(ADA, 1, seed=1)[0])
-    await bench.listener.armed.wait()
+    for seed in (1, 2):
+        await bench.listener.sign(traces(ADA, 1, seed=seed)[0])
+    await eventually(lambda: any(decision.verdict is Verdict.MATCH for decision in bench.committed))
     await bench.actions.cancel()
     assert [e.reason for e in await events if isinstance(e, Enrollment)][-1] is Reason.CANCELLED
     assert await person(bench) == before

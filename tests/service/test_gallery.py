@@ -14,6 +14,7 @@ from penlatch.config import parse
 from penlatch.errors import RequestError
 from penlatch.messages import Action, Grade, Reason, Verdict
 from penlatch.service.judge import Asked, Judge
+from penlatch.service.references import Reference, References
 from penlatch.signal.preprocess import clean
 from penlatch.signal.raster import HEIGHT, WIDTH, draw
 from penlatch.sim.writer import Writer
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from penlatch.ink import Trace
     from penlatch.messages import Decision
-    from penlatch.service.references import References
 
 ADA, EVE = Writer(11), Writer(31)
 
@@ -119,6 +119,66 @@ def test_another_picture_must_agree(judge: Judge) -> None:
     with pytest.raises(RequestError, match="unlike those that ada has"):
         judge.add_picture("ada", picture(EVE))
     assert judge.users()[0].pictures == 2
+
+
+def test_no_row_of_pictures_leads_from_one_signature_to_another(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each picture agrees with those before it on average; the first one does not agree with the last."""
+    judge.add_picture("ada", picture(ADA))
+    judge.add_picture("ada", picture(ADA, seed=1))
+    gallery = judge._gallery
+    assert gallery
+    assert gallery._pair
+    monkeypatch.setattr(gallery._pair, "logits", lambda *_: np.array([-1.0, 9.0]))
+    with pytest.raises(RequestError, match="penlatch user delete ada"):
+        judge.add_picture("ada", picture(EVE))
+    assert judge.users()[0].pictures == 2
+
+
+def test_a_picture_that_does_not_match_counts_for_the_lockout(tmp_path: Path, models: Path) -> None:
+    judge = opened(tmp_path, models, lockout={"failures": 2})
+    judge.add_picture("ada", picture(ADA))
+    for seed in range(2):
+        with pytest.raises(RequestError, match="unlike those that ada has"):
+            judge.add_picture("ada", picture(EVE, seed))
+    with pytest.raises(RequestError, match="wait") as refused:
+        judge.add_picture("ada", picture(ADA, seed=1))
+    assert refused.value.code == "not_allowed"
+    recorded = judge.decisions(limit=9, user="ada")
+    assert [(d.verdict, d.reason, d.grade, d.done) for d in recorded] == [
+        (Verdict.NO_MATCH, Reason.UNLIKE_PICTURES, Grade.PICTURE, False)
+    ] * 2
+    assert judge.locked_s(Asked(Action.VERIFY, "ada")) > 0
+    judge.close()
+
+
+def test_references_of_another_hand_do_not_take_the_name_of_a_person_known_by_pictures(judge: Judge) -> None:
+    judge.add_picture("ada", picture(ADA))
+    references = judge.references_of("ada", extend=False)
+    taken = [judge.add_reference(references, trace) for trace in traces(EVE, 5)]
+    assert set(taken) == {Reason.UNLIKE_PICTURES}
+    verifier = judge.verifier
+    straight = References(accepted=[Reference(trace, verifier.analyse(trace)) for trace in traces(EVE, 5, seed=1)])
+    assert judge.enroll("ada", straight) is Reason.UNLIKE_PICTURES
+    (ada,) = judge.users()
+    assert (ada.references, ada.pictures) == (0, 1)
+
+
+def test_a_strict_threshold_is_that_of_the_references_too(tmp_path: Path, models: Path) -> None:
+    judge = opened(tmp_path, models)
+    judge.add_picture("ada", picture(ADA))
+    judge.verifier.threshold = 1.0
+    references = judge.references_of("ada", extend=False)
+    assert judge.add_reference(references, traces(ADA, 1, seed=2)[0]) is Reason.UNLIKE_PICTURES
+    with pytest.raises(RequestError, match="unlike"):
+        judge.add_picture("ada", picture(ADA, seed=1))
+    judge.close()
+
+
+def test_after_deletion_the_name_is_free(judge: Judge) -> None:
+    judge.add_picture("ada", picture(ADA))
+    judge.delete_user("ada")
+    references = judge.references_of("ada", extend=False)
+    assert [judge.add_reference(references, trace) for trace in traces(EVE, 3)] == [None] * 3
 
 
 def test_references_of_the_pen_replace_pictures(judge: Judge) -> None:

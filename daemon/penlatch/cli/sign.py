@@ -128,8 +128,9 @@ def enroll(
 
     One that is unlike those before it, or too simple to protect anything, is refused and may be given again; so may one
     that turns out to be unlike all others in the end. With --continue, a person who is enrolled adds references in
-    another sitting, up to 12 in all: people sign otherwise on other days, and the template learns how. Exit status: 0
-    enrolled, 2 wrong usage, 3 not enrolled, 130 Ctrl-C (which cancels; nothing is kept).
+    another sitting, up to 12 in all: people sign otherwise on other days, and the template learns how. The first
+    signature of that sitting must match, and is no reference; each one after it must match the first sitting. Exit
+    status: 0 enrolled, 2 wrong usage, 3 not enrolled, 130 Ctrl-C (which cancels; nothing is kept).
 
     With --image, a scan (PNG, JPEG, TIFF, WEBP, BMP, PPM) is the reference: the signature is found in it, and a small
     grey picture of it goes to the daemon. Given again, it adds another, up to 5. A person known by pictures is verified

@@ -16,7 +16,7 @@ import msgspec
 
 from penlatch import names
 from penlatch.clock import utc_now
-from penlatch.errors import ModelError, PenlatchError, RequestError, StoreError, TraceError
+from penlatch.errors import ModelError, PenlatchError, RequestError, StoreError, TraceError, UnlikePicturesError
 from penlatch.messages import (
     CHECK,
     MOST_REFERENCES,
@@ -33,6 +33,7 @@ from penlatch.messages import (
     User,
     Verdict,
 )
+from penlatch.service.claims import Claim, OfPictures, Sittings
 from penlatch.service.gallery import Gallery
 from penlatch.service.lockout import Lockout
 from penlatch.service.memory import Memory
@@ -82,6 +83,7 @@ class Judge:
         self._roster: Roster | None = None
         self._gallery: Gallery | None = None
         self._memory: Memory | None = None
+        self._sittings: Sittings | None = None
         self.threshold = Threshold(value=config.verify.threshold, source="configured")
         """The threshold in use, and where it comes from."""
         self._lockout = Lockout(config.lockout)
@@ -122,6 +124,7 @@ class Judge:
             return False
         self._lockout = Lockout(self._config.lockout, self._store.lockouts())
         self._gallery = Gallery(self._store, self._config.verify.models)
+        self._sittings = Sittings(self._store, per_day=self._config.enroll.sittings_per_day)
         self._load_people()
         return True
 
@@ -328,7 +331,8 @@ class Judge:
             purpose=asked.purpose,
             grade=grade,
             verdict=verdict,
-            done=verdict is not Verdict.RETRY,
+            # In an enrolment, the action goes on, or ends with an event of its own.
+            done=verdict is not Verdict.RETRY and asked.action is not Action.ENROLL,
             reason=reason,
             reasons=judgement.reasons if judgement else (),
             probability=judgement.probability if judgement else None,
@@ -386,22 +390,46 @@ class Judge:
         """Return what an enrolment of `user` starts with: nothing, or to `extend` it, all they gave before.
 
         Raises:
-            RequestError: `already_enrolled`, or to extend it, `unknown_user`.
+            RequestError: `already_enrolled`; to extend it, `unknown_user`, and `not_allowed` after so many sittings in
+                a day as `enroll.sittings_per_day` allows.
             StoreError: if the database cannot be used.
             ModelError: if the models cannot.
         """
         min_complexity = self._config.enroll.min_complexity
         if extend:
+            if self._sittings:
+                self._sittings.check(user)
             earlier = tuple(self._need_roster().references(user))
             if not earlier:
                 problem = f"{user} is known by pictures and gave no references yet: enrol without --continue"
                 raise RequestError(code="bad_request", problem=problem)
-            return References(earlier=earlier, min_complexity=min_complexity)
+            return References(earlier=earlier, min_complexity=min_complexity, claim=self._claim(user))
         if any(known.name == user and known.references for known in self.users()):
             problem = f"{user} is enrolled already; --continue adds references, or delete first to begin anew"
             raise RequestError(code="already_enrolled", problem=problem)
         self._need_store().check_name(user)
-        return References(min_complexity=min_complexity)
+        return References(min_complexity=min_complexity, claim=self._claim(user))
+
+    def _claim(self, user: str) -> Claim | None:
+        """Return what signatures for this name are compared with, None for a new person."""
+        if user in self.templates:
+            return self._need_roster().claim(user)
+        if self._need_gallery().knows(user):
+            return OfPictures(user, self._need_gallery(), self.verifier.threshold)
+        return None
+
+    def refuse_reference(self, asked: Asked, trace: Trace, reason: Reason, *, attempt: int) -> Decision:
+        """Record that a signature does not belong to a name that is known: it counts for the lockout."""
+        claim = self._claim(asked.user or "")
+        return self._record(
+            asked,
+            Verdict.NO_MATCH,
+            reason,
+            nearest=asked.user,
+            grade=claim.grade if claim else None,
+            attempt=attempt,
+            pen=trace.pen.name,
+        )
 
     def add_reference(self, references: References, trace: Trace) -> Reason | None:
         """Take `trace` as the next reference, or say why not; see `References.add`. A replay is never one."""
@@ -422,6 +450,10 @@ class Judge:
     def enroll(self, user: str, references: References) -> Reason | None:
         """Make the template of `user` from complete references and store both; see `Roster.enroll`."""
         rule = self._config.replay
+        claim = self._claim(user)
+        for given in references.accepted:
+            if claim and (unlike := claim.refuses(given.trace, given.analysis)):
+                return unlike
         refused = self._need_roster().enroll(
             user, references, time=utc_now(), remembering=rule if rule.enabled else None
         )
@@ -431,8 +463,25 @@ class Judge:
         return refused
 
     def add_picture(self, user: str, raster: bytes) -> int:
-        """Take a scanned reference of `user`, and return how many they have now; see `Gallery.add`."""
-        return self._need_gallery().add(self.name_of(user), raster, time=utc_now())
+        """Take a scanned reference of `user`, and return how many they have now; see `Gallery.add`.
+
+        One that is unlike those before it counts for the lockout, as a signature does.
+
+        Raises:
+            RequestError: those of `Gallery.add`; `not_allowed` while nobody is judged for this name.
+        """
+        user = self.name_of(user)
+        self._need_store().check_name(user)
+        asked = Asked(Action.ENROLL, user)
+        if self._need_gallery().knows(user) and self.locked_s(asked):
+            problem = f"too many signatures or pictures in a row did not match {user}: wait"
+            raise RequestError(code="not_allowed", problem=problem)
+        try:
+            return self._need_gallery().add(user, raster, time=utc_now(), threshold=self.verifier.threshold)
+        except UnlikePicturesError:
+            reason, grade = Reason.UNLIKE_PICTURES, Grade.PICTURE
+            self._record(asked, Verdict.NO_MATCH, reason, nearest=user, grade=grade, attempt=1)
+            raise
 
     def worth(self, user: str) -> tuple[Quality | None, str | None]:
         """Return what the references of a person are worth, and what would make the template stronger, for people.

@@ -231,6 +231,10 @@ class Store:
         """Count a person's signatures that did not match since their last match: see `Journal.failures`."""
         return self._journal.failures(user, before=before)
 
+    def sittings_since(self, after: str, *, user: str) -> list[tuple[int, str]]:
+        """Return the decisions that opened further sittings of a person: see `Journal.sittings_since`."""
+        return self._journal.sittings_since(after, user=user)
+
     def calibration(self) -> SiteCalibration | None:
         """Return what was last calibrated and applied, None where nothing was: see `Calibrations.load`."""
         return self._calibrations.load()

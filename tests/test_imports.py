@@ -50,7 +50,7 @@ RUNTIMES = {"tflite_runtime", "ai_edge_litert"}
 
 NOT_AT_RUN_TIME = {"scipy", "tensorflow", "keras", "sklearn", "matplotlib", "PIL", "training", "pytest", "amqtt"}
 
-OPTIONAL = {("cli/picture.py", "PIL"), ("bolt/line.py", "gpiod")}
+OPTIONAL = {("cli/scan.py", "PIL"), ("bolt/line.py", "gpiod")}
 """What a file imports only if it is there: an extra of the package."""
 
 IMPORT_NAMES = {

@@ -16,7 +16,7 @@ from penlatch.messages import Action, Grade, Reason, Verdict
 from penlatch.service.judge import Asked, Judge
 from penlatch.service.references import Reference, References
 from penlatch.signal.preprocess import clean
-from penlatch.signal.raster import HEIGHT, WIDTH, draw
+from penlatch.signal.raster import HEIGHT, LINE, WIDTH, coverage, draw, placed
 from penlatch.sim.writer import Writer
 from penlatch.verify.artefacts import MANIFEST, default_directory
 from penlatch.verify.pair import HEAD, NETWORK
@@ -172,6 +172,19 @@ def test_a_strict_threshold_is_that_of_the_references_too(tmp_path: Path, models
     with pytest.raises(RequestError, match="unlike"):
         judge.add_picture("ada", picture(ADA, seed=1))
     judge.close()
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+def test_a_picture_that_anybody_could_draw_is_no_reference(judge: Judge, turns: int) -> None:
+    t = np.linspace(0, 2 * np.pi * turns or 0.01, 400)
+    x, y = placed(np.cos(t), np.sin(t))
+    ink = coverage(x, y, np.arange(400) == 0, height=HEIGHT, width=WIDTH, line=LINE)
+    with pytest.raises(RequestError, match="so simple") as refused:
+        judge.add_picture("ada", np.rint(255 * (1 - ink)).astype(np.uint8).tobytes())
+    assert refused.value.code == "bad_request"
+    with pytest.raises(RequestError):
+        judge.add_picture("ada", bytes(HEIGHT * WIDTH))
+    assert judge.users() == []
 
 
 def test_after_deletion_the_name_is_free(judge: Judge) -> None:

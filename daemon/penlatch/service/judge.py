@@ -477,7 +477,13 @@ class Judge:
             problem = f"too many signatures or pictures in a row did not match {user}: wait"
             raise RequestError(code="not_allowed", problem=problem)
         try:
-            return self._need_gallery().add(user, raster, time=utc_now(), threshold=self.verifier.threshold)
+            return self._need_gallery().add(
+                user,
+                raster,
+                time=utc_now(),
+                threshold=self.verifier.threshold,
+                min_complexity=self._config.enroll.min_complexity,
+            )
         except UnlikePicturesError:
             reason, grade = Reason.UNLIKE_PICTURES, Grade.PICTURE
             self._record(asked, Verdict.NO_MATCH, reason, nearest=user, grade=grade, attempt=1)

@@ -11,6 +11,7 @@ import pytest
 from penlatch.cli import picture
 from penlatch.cli import sign as sign_module
 from penlatch.cli.exits import Exit
+from penlatch.cli.scan import LARGEST_FILE
 from penlatch.errors import PictureError, RequestError
 from penlatch.signal.preprocess import clean
 from penlatch.signal.raster import HEIGHT, WIDTH, coverage, draw, placed
@@ -122,7 +123,7 @@ def test_too_many_and_too_few_pixels_are_refused(pillow: Any, tmp_path: Path, mo
 @pytest.mark.usefixtures("pillow")
 def test_a_huge_file_is_not_opened(tmp_path: Path) -> None:
     with (tmp_path / "huge.png").open("wb") as file:
-        file.truncate(picture.LARGEST_FILE + 1)
+        file.truncate(LARGEST_FILE + 1)
     assert "more than 32 MB" in refused(tmp_path / "huge.png")
 
 

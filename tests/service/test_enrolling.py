@@ -43,14 +43,14 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 
 async def enrolling(bench: Bench, signed: Iterable[Trace], **how: object) -> list[Enrollment]:
     """Let ada give `signed`, after a signature that opens a further sitting, and return what she is told."""
-    return [event for event in await telling(bench, signed, **how) if isinstance(event, Enrollment)]
+    return [event for event in await telling(bench, signed, how) if isinstance(event, Enrollment)]
 
 
-async def telling(bench: Bench, signed: Iterable[Trace], *, opening: Trace | None = None, **how: object) -> list[Event]:
+async def telling(bench: Bench, signed: Iterable[Trace], how: dict[str, object]) -> list[Event]:
     events = collect(bench.actions.enroll("ada", **how))  # type: ignore[arg-type]  # by name
     if how.get("extend"):
         OPENINGS[0] += 1
-        signed = [opening or traces(ADA, 1, seed=OPENINGS[0])[0], *signed]
+        signed = [*traces(ADA, 1, seed=OPENINGS[0]), *signed]
     for trace in signed:
         await bench.listener.sign(trace)
     async with asyncio.timeout(PATIENCE_S):

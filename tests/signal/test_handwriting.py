@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
 
 from penlatch.signal import handwriting
 from penlatch.signal.preprocess import clean
@@ -14,20 +15,23 @@ from penlatch.signal.raster import HEIGHT, WIDTH, coverage, draw, fitted, found,
 from penlatch.sim.writer import Writer
 
 SOME = range(40)
+Grey = NDArray[np.uint8]
 
 
-def scanned(seed: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def scanned(seed: int) -> Grey:
     """Return a signature on paper, 600 x 300."""
     ink = clean(Writer(seed).genuine(np.random.default_rng(seed)))
     x, y = placed(ink.x, ink.y, height=300, width=600, margin=20)
-    return np.rint(245 - 220 * coverage(x, y, ink.start, height=300, width=600, line=4)).astype(np.uint8)
+    scan: Grey = np.rint(245 - 220 * coverage(x, y, ink.start, height=300, width=600, line=4)).astype(np.uint8)
+    return scan
 
 
-def drawn(x: object, y: object) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def drawn(x: object, y: object) -> Grey:
     """Return one line as a raster."""
     px, py = placed(np.asarray(x, dtype=float), np.asarray(y, dtype=float), height=HEIGHT, width=WIDTH, margin=3)
     start = np.arange(len(px)) == 0
-    return np.rint(255 * (1 - coverage(px, py, start, height=HEIGHT, width=WIDTH, line=1.6))).astype(np.uint8)
+    raster: Grey = np.rint(255 * (1 - coverage(px, py, start, height=HEIGHT, width=WIDTH, line=1.6))).astype(np.uint8)
+    return raster
 
 
 def test_signatures_are_single_and_complex_enough() -> None:
@@ -63,7 +67,7 @@ def test_a_line_has_none_and_an_empty_sheet_neither() -> None:
 
 @given(hnp.arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12))))
 @settings(max_examples=60)
-def test_pieces_are_those_that_a_walk_finds(mask: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> None:
+def test_pieces_are_those_that_a_walk_finds(mask: NDArray[np.bool_]) -> None:
     labels = handwriting._labels(mask)
     left = {(int(i), int(j)) for i, j in zip(*np.nonzero(mask), strict=True)}
     pieces = 0
@@ -83,7 +87,7 @@ def test_pieces_are_those_that_a_walk_finds(mask: np.ndarray[tuple[int, int], np
 
 @given(hnp.arrays(np.bool_, st.tuples(st.integers(1, 9), st.integers(1, 9))))
 @settings(max_examples=60)
-def test_runs_are_counted(mask: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> None:
+def test_runs_are_counted(mask: NDArray[np.bool_]) -> None:
     runs = handwriting._runs(mask)
     for i, j in np.ndindex(*mask.shape):
         length = 0

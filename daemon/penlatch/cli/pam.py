@@ -70,8 +70,9 @@ def pam(client: Client, user: str | None, limit_s: float, grades: tuple[str, ...
         signal.setitimer(signal.ITIMER_REAL, 0)
     matched = isinstance(last, Decision) and last.verdict is Verdict.MATCH and last.done and _is(name, last.user)
     refused = isinstance(last, Decision) and last.verdict is Verdict.NO_MATCH
-    if matched and last.grade not in grades:
-        click.echo(f"penlatch: a match of the grade {last.grade or 'unknown'} does not suffice here (--grade)")
+    grade = last.grade if isinstance(last, Decision) else None
+    if matched and (grade is None or grade.value not in grades):
+        click.echo(f"penlatch: a match of the grade {grade or 'unknown'} does not suffice here (--grade)")
         matched, refused = False, True
     click.get_current_context().exit(Exit.OK if matched else Exit.NO if refused else Exit.FAILED)
 

@@ -128,7 +128,8 @@ def _labels(mask: Mask) -> NDArray[np.intp]:
             mask = mask.T
         if np.array_equal(labels, before):
             break
-    return np.unique(labels, return_inverse=True)[1].reshape(height, width) + (0 if (labels == 0).any() else 1)
+    numbers: NDArray[np.intp] = np.unique(labels, return_inverse=True)[1].reshape(height, width)
+    return numbers if (labels == 0).any() else numbers + 1
 
 
 def _least_of_three(labels: NDArray[np.intp], mask: Mask) -> NDArray[np.intp]:

@@ -14,9 +14,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "daemon" / "penlatch"
 
-LEAVES = {"names", "clock", "decoding", "ink", "errors", "messages", "config"}
+LEAVES = {"names", "bounded", "clock", "decoding", "ink", "errors", "messages", "config"}
 
 MAY_KNOW: dict[str, set[str]] = {
+    "bounded": set(),
     "clock": set(),
     "decoding": set(),
     "errors": set(),
@@ -30,9 +31,9 @@ MAY_KNOW: dict[str, set[str]] = {
     "verify": LEAVES | {"signal"},
     # what knows messages, not pens
     "store": {"names", "clock", "decoding", "errors", "messages", "config"},
-    "report": {"decoding", "errors", "messages", "config"},
-    "control": {"decoding", "errors", "messages", "config"},
-    "bolt": {"errors", "messages", "config"},
+    "report": {"bounded", "decoding", "errors", "messages", "config"},
+    "control": {"bounded", "decoding", "errors", "messages", "config"},
+    "bolt": {"bounded", "errors", "messages", "config"},
     # synthetic people and tablets, and the demonstration with them: used by nobody here
     "sim": LEAVES | {"capture"},
     "sim.demo": LEAVES | {"sim", "report", "control", "cli"},

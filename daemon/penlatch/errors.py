@@ -101,12 +101,14 @@ class StoreError(PenlatchError):
 
 
 class BoltError(PenlatchError):
-    """The terminal's own bolt does not obey; it is shut, as far as anybody can tell."""
+    """The terminal's own bolt does not obey."""
 
-    def __init__(self, *, bolt: str, problem: str) -> None:
+    def __init__(self, *, bolt: str, problem: str, may_be_open: bool = False) -> None:
         self.bolt = bolt
         self.problem = problem
-        super().__init__(f"bolt {bolt}: {problem}")
+        self.may_be_open = may_be_open
+        """The end of a pulse was not seen. Otherwise the bolt is as it was before."""
+        super().__init__(f"bolt {bolt}: {problem}" + (", and it may be open" if may_be_open else ""))
 
 
 class RequestError(PenlatchError):

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penlatch.control import conversation
-from penlatch.control import server as server_module
+from penlatch.control import guests as guests_module
 from penlatch.control.conversation import PIPELINED
 from penlatch.control.wire import LARGEST_CALL, Call, Reply
 from support.examples import BOB, armed, decision
@@ -143,10 +143,13 @@ async def test_a_client_that_does_not_read_is_dropped(
         await eventually(terminal.given_up.is_set)
 
 
-async def test_only_so_many_clients_are_served_at_a_time(socket_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "CLIENTS", 1)
+async def test_only_so_many_clients_are_served_at_a_time(
+    socket_path: Path, terminal: ScriptedVerbs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guests_module, "OWN", 1)
+    terminal.script = [armed(), None]
     async with connected(socket_path) as (reader, writer):
-        writer.write(call("org.penlatch.Info"))
+        writer.write(call("org.penlatch.Identify", more=True))
         await reader.readuntil(b"\0")
         async with connected(socket_path) as (turned_away, _):
             assert await turned_away.read() == b""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from penlatch.bounded import end
 from penlatch.config import Config, parse
-from penlatch.service.backups import HOUR_S, Backups
+from penlatch.service import backups as backups_module
+from penlatch.service.backups import DRAFT_S, HOUR_S, Backups
 from penlatch.store.backup import backups
 from penlatch.store.store import Store
 from penlatch.store.vault import Vault
-from support.waiting import eventually
+from support.waiting import PATIENCE_S, eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,3 +67,33 @@ async def test_off_is_off(config: Config, tmp_path: Path) -> None:
     await asyncio.wait_for(kept.run(), 5)
     assert kept.health is None
     assert not (tmp_path / "backups").exists()
+
+
+async def test_a_copy_under_way_holds_up_no_stop(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, release = threading.Event(), threading.Event()
+
+    def copy(*_: object, **__: object) -> None:
+        begun.set()
+        release.wait(PATIENCE_S)
+
+    monkeypatch.setattr(backups_module, "back_up", copy)
+    task = asyncio.create_task(Backups(config).run())
+    await eventually(begun.is_set)
+    assert await end([task], within_s=1.0)
+    assert task.cancelled()
+    release.set()
+
+
+async def test_the_draft_of_a_copy_that_a_stop_cut_off_is_removed_when_it_is_old(
+    config: Config, tmp_path: Path
+) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    old, fresh, other = (folder / name for name in ("penlatch-1.draft", "penlatch-2.draft", "precious.draft"))
+    for file in (old, fresh, other):
+        file.touch()
+    then = time.time() - DRAFT_S - 1
+    for file in (old, other):
+        os.utime(file, (then, then))
+    await run_until_told(Backups(config))
+    assert [file.exists() for file in (old, fresh, other)] == [False, True, True]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @config_option
 @click.pass_context
 def run(ctx: click.Context, config_path: Path | None) -> None:
-    """Run the daemon in the foreground until SIGTERM or Ctrl-C.
+    """Run the daemon in the foreground until SIGTERM or Ctrl-C, within three seconds.
 
     systemd starts it so; it says READY when it can judge. Logs go to standard error.
 
@@ -29,11 +29,17 @@ def run(ctx: click.Context, config_path: Path | None) -> None:
     """
     config = load(config_path or DEFAULT_PATH)
     journal.set_up(config.log.level)
-    import asyncio  # noqa: PLC0415 - `--help` needs neither this nor numpy and the inference runtime
+    from penlatch.service.signals import Signals  # noqa: PLC0415 - `--help` needs neither this nor what follows
+
+    signals = Signals()
+    signals.listen()
+    import asyncio  # noqa: PLC0415 - likewise
 
     from penlatch.service.daemon import run as run_daemon  # noqa: PLC0415 - likewise
     from penlatch.service.privacy import close_to_others  # noqa: PLC0415 - likewise
 
     close_to_others()
 
-    ctx.exit(asyncio.run(run_daemon(config)))
+    status = asyncio.run(run_daemon(config, signals))
+    signals.deafen()
+    ctx.exit(status)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from penlatch.bounded import end
 from penlatch.control import interface
 from penlatch.control.interface import ServiceError
 from penlatch.control.methods import METHODS, Method, Single, Stream
@@ -30,6 +31,12 @@ PIPELINED = 16
 """Calls that a client may send ahead of the replies."""
 SEND_TIMEOUT_S = 5.0
 """A client that does not read its replies for so long is dropped [s]."""
+FIRST_CALL_S = 10.0
+"""A client whose first call is not complete by then is dropped [s]."""
+IDLE_S = 60.0
+"""So is one whose next call is not complete so long after the last answer [s]."""
+GIVE_UP_S = 5.0
+"""How long an action that its client has left may take to end [s]."""
 
 
 class Conversation:
@@ -42,32 +49,44 @@ class Conversation:
         *,
         verbs: Verbs,
         caller: Caller,
-        allowed: bool,
     ) -> None:
-        """`allowed`: whether `caller` may use org.penlatch; what the service is, it tells anybody."""
         self._reader = reader
         self._writer = writer
         self._verbs = verbs
         self._caller = caller
-        self._allowed = allowed
+        self._allowed = False
         self._calls: deque[Call] = deque()
         self._news = asyncio.Event()
         self._gone = asyncio.Event()
+        self._patience_s = FIRST_CALL_S
+        self.idle_since: float | None = asyncio.get_running_loop().time()
+        """Since when no call is under way, on the clock of the loop [s]; None while one is."""
 
-    async def run(self) -> None:
-        """Answer until the client is gone."""
+    async def run(self, *, allowed: bool) -> None:
+        """Answer until the client is gone.
+
+        Args:
+            allowed: it may use org.penlatch; org.varlink.service answers everybody.
+        """
+        self._allowed = allowed
         reading = asyncio.create_task(self._read())
         try:
             while (call := await self._next_call()) is not None:
+                self.idle_since = None
                 await self._answer(call)
+                self._patience_s = IDLE_S
+                self.idle_since = asyncio.get_running_loop().time()
         except _HungUp as error:
             log.info("%s: %s", self._caller, error)
         finally:
             reading.cancel()
             self._writer.close()
-            with contextlib.suppress(OSError, TimeoutError):
-                await asyncio.wait_for(self._writer.wait_closed(), SEND_TIMEOUT_S)
-            self._writer.transport.abort()
+            try:
+                with contextlib.suppress(OSError, TimeoutError):
+                    async with asyncio.timeout(SEND_TIMEOUT_S):
+                        await self._writer.wait_closed()
+            finally:
+                self._writer.transport.abort()
 
     async def _read(self) -> None:
         """Collect calls, also while one is being answered: only so is it noticed that a client hangs up."""
@@ -90,12 +109,19 @@ class Conversation:
             self._news.set()
 
     async def _next_call(self) -> Call | None:
-        """Return the next call, None when there will be no more. What was asked before the end is answered."""
-        while not self._calls:
-            if self._gone.is_set():
-                return None
-            self._news.clear()
-            await self._news.wait()
+        """Return the next call, None when there will be no more. What was asked before the end is answered.
+
+        A client that is silent has until the limit, and so has one that sends a call byte by byte.
+        """
+        try:
+            async with asyncio.timeout(self._patience_s):
+                while not self._calls:
+                    if self._gone.is_set():
+                        return None
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            raise _HungUp(f"dropped: no call within {self._patience_s:g} s") from None
         return self._calls.popleft()
 
     async def _answer(self, call: Call) -> None:
@@ -156,9 +182,10 @@ class Conversation:
                 log.info("%s hung up during %s", self._caller, call.method)
         finally:
             gone.cancel()
-            telling.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await telling
+            if not telling.done():
+                await end([telling], within_s=GIVE_UP_S)
+        if telling.done() and not telling.cancelled():
+            telling.result()  # raises what it raised
 
     async def _tell(self, call: Call, method: Stream, parameters: Any) -> None:
         events = method.call(self._verbs, parameters)
@@ -184,7 +211,8 @@ class Conversation:
             return
         self._writer.write(reply.to_bytes())
         try:
-            await asyncio.wait_for(self._writer.drain(), SEND_TIMEOUT_S)
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await self._writer.drain()
         except ConnectionError as error:
             raise _HungUp("hung up before it was answered") from error
         except TimeoutError as error:

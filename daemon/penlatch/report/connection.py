@@ -43,7 +43,7 @@ CONNACK_TIMEOUT_S = 3.0
 """How long a broker may think about a CONNECT, unless told otherwise [s]."""
 ACK_TIMEOUT_S = 15.0
 """A broker that leaves a publish unacknowledged for so long is given up [s]: the line is dead, or the broker is."""
-CLOSE_TIMEOUT_S = 1.0
+CLOSE_TIMEOUT_S = 0.2
 """How long a DISCONNECT may take to leave [s]."""
 LARGEST_PACKET = 64 * 1024
 """Packets we accept from an MQTT 5 broker, announced in CONNECT [bytes]."""
@@ -159,8 +159,7 @@ class Connection:
         """Say DISCONNECT, so that the will stays unsaid, and wait for the end, but not for ever."""
         self._closing = True
         self._client.disconnect()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(self.ended), CLOSE_TIMEOUT_S)
+        await asyncio.wait({self.ended}, timeout=CLOSE_TIMEOUT_S)
         self.abort(Ending(End.CLOSED))
 
     def abort(self, ending: Ending) -> None:

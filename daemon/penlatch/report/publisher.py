@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from penlatch.bounded import ended
 from penlatch.messages import Part, State
 from penlatch.report import home_assistant
 from penlatch.report.admission import Admission
@@ -22,7 +23,7 @@ from penlatch.report.connection import Connection
 from penlatch.report.delivery import End, Ending, Outcome, Will
 from penlatch.report.negotiation import Negotiation
 from penlatch.report.outbox import Drain, Outbox
-from penlatch.report.requests import Handle, Requests
+from penlatch.report.requests import CLOSE_LIMIT_S, Handle, Requests
 from penlatch.report.retained import RetainedTopic
 from penlatch.report.topics import Topics
 
@@ -38,10 +39,16 @@ __all__ = ["Outbox", "Publisher"]
 
 log = logging.getLogger(__name__)
 
-DRAIN_TIMEOUT_S = 1.0
+DRAIN_TIMEOUT_S = 0.3
 """How long a stop waits for the outbox to run empty [s]; what is left is sent, as historical, after the next start."""
-FAREWELL_TIMEOUT_S = 2.0
+FAREWELL_TIMEOUT_S = 0.3
 """How long a stop waits for the broker to take the farewell, and with it what is still on the way [s]."""
+SETTLE_S = 2.0
+"""How long the last acknowledgements of a connection may take to reach the database [s]."""
+LAST_SETTLE_S = 0.1
+"""The same in a stop [s]."""
+STOP_LIMIT_S = 1.0
+"""Longest time of a stop [s]: requests, outbox, farewell and close, each with its own limit."""
 STABLE_S = 10.0
 """A connection that lasted so long was a good one: the next try comes soon again [s]."""
 CONFIRM_TIMEOUT_S = 1.0
@@ -147,7 +154,8 @@ class Publisher:
         self._stopping.set()
         await self._requests.close()
         if self._task is not None:
-            await self._task
+            # A broker that answers nothing is left: it says `lost` for us when the connection ends.
+            await ended([self._task], within_s=STOP_LIMIT_S - CLOSE_LIMIT_S)
             self._task = None
 
     def wake(self) -> None:
@@ -180,7 +188,8 @@ class Publisher:
             lasted_s = asyncio.get_running_loop().time() - since
             if not self._learn(ending, lasted_s):
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), self._backoff.next())
+                    async with asyncio.timeout(self._backoff.next()):
+                        await self._stopping.wait()
 
     async def _connect_once(self) -> Ending:
         """Make one connection, live on it, and return how it ended."""
@@ -231,7 +240,7 @@ class Publisher:
             self._health.detach()
             if self._description:
                 self._description.detach()
-            await asyncio.wait({draining}, timeout=FAREWELL_TIMEOUT_S)
+            await asyncio.wait({draining}, timeout=LAST_SETTLE_S if self._stopping.is_set() else SETTLE_S)
             draining.cancel()
 
     async def _farewell(self, connection: Connection) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING, Final
 
+from penlatch.bounded import in_own_thread
 from penlatch.errors import StoreError
 from penlatch.messages import Part
 from penlatch.store.backup import back_up, backups
@@ -22,6 +24,8 @@ log = logging.getLogger(__name__)
 LOOK_S: Final = 600.0
 """How often it is looked whether one is due [s]."""
 HOUR_S: Final = 3600.0
+DRAFT_S: Final = HOUR_S
+"""A draft of a copy this old [s] is left from a process that ended while it copied."""
 
 
 class Backups:
@@ -41,10 +45,19 @@ class Backups:
 
     async def run(self) -> None:
         """Make one whenever it is due, until cancelled."""
+        if self._rule.enabled:
+            self._clear()
         while self._rule.enabled:
             if self._due():
                 await self._make()
             await asyncio.sleep(LOOK_S)
+
+    def _clear(self) -> None:
+        """Remove the drafts that a stop in mid-copy left behind."""
+        with contextlib.suppress(OSError):
+            for draft in self.folder.glob("penlatch-*.draft"):
+                if time.time() - draft.lstat().st_mtime > DRAFT_S:
+                    draft.unlink(missing_ok=True)
 
     def _due(self) -> bool:
         """Whether the newest is too old, or from a time that is still to come."""
@@ -61,7 +74,7 @@ class Backups:
 
     async def _make(self) -> None:
         try:
-            made = await asyncio.to_thread(back_up, self._database, self.folder, keep=self._rule.keep)
+            made = await in_own_thread(back_up, self._database, self.folder, keep=self._rule.keep)
         except StoreError as error:
             log.error("no backup was made: %s", error)  # noqa: TRY400 - the message is made for the journal
             self._report(Part(ok=False, detail=f"none was made: {error}"))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import signal
 import time
 from typing import TYPE_CHECKING
 
-from penlatch import __version__
+from penlatch import __version__, bounded
+from penlatch.bolt import doubt
 from penlatch.bolt.bolt import Bolt
 from penlatch.capture.listener import Listener
 from penlatch.clock import utc_now
@@ -27,12 +27,13 @@ from penlatch.service.notify import Notifier
 from penlatch.service.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
     from pathlib import Path
 
     from penlatch.config import Config
     from penlatch.messages import Event
     from penlatch.report.signing import Signer
+    from penlatch.service.signals import Signals
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,14 @@ BEAT_PERIOD_S = 30.0
 """Progress is proved at least this often [s], whether or not anybody watches."""
 REOPEN_LONGEST_S = 600.0
 """A database that cannot be opened is tried again at least this often [s]; checking a large one is work."""
+TASKS_LIMIT_S = 0.2
+"""How long the tasks that run for ever may take to end [s]."""
+GOODBYE_LIMIT_S = 0.2
+"""How long the last health may take to be gathered [s]."""
+CLOSE_LIMIT_S = 2.0
+"""How long the database may take to close [s]; `signals.STOP_LIMIT_S` may be over before."""
+PROOF_S = 5.0
+"""How often progress is proved while a stop waits for the bolt [s]."""
 BEAT_TIMEOUT_S = 20.0
 """A worker that does not finish its proof of progress within this time [s] hangs; the watchdog is not fed."""
 
@@ -70,7 +79,8 @@ class Service:
         self._notifier = Notifier()
         self._errors = health.ErrorBook()
         self._backups = Backups(config, changed=self._health_changed)
-        self._bolt = Bolt(config.bolt, changed=self._health_changed) if config.bolt else None
+        marker = config.store.path.parent / doubt.NAME
+        self._bolt = Bolt(config.bolt, marker=marker, changed=self._health_changed) if config.bolt else None
         self._tasks: list[asyncio.Task[None]] = []
         self._health_due = asyncio.Event()
         self.broken = asyncio.Event()
@@ -109,20 +119,44 @@ class Service:
         self._spawn(self._keep_going(), "progress")
         self._notifier.ready(f"{self._config.terminal.mode}; {self._judge.models.detail}")
 
-    async def stop(self) -> None:
-        """Cancel what is under way, say goodbye to the broker, and close everything."""
-        self._notifier.stopping()
-        await self._actions.stop()
+    async def stop(self, *, extend: Callable[[float], None] = lambda _: None) -> None:
+        """Cancel what is under way, shut the bolt, say goodbye to the broker, and close everything.
+
+        Each stage has a limit of its own, and a stage that fails or is late keeps none of the others from their turn.
+
+        Args:
+            extend: is told how much longer than usual this may take, for the sake of the bolt [s].
+        """
+        with _logged("STOPPING=1"):
+            self._notifier.stopping()
+        shutting = None
         if self._bolt:
-            await self._bolt.stop()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+            extend(self._bolt.stop_s)
+            shutting = asyncio.create_task(self._bolt.stop(), name="bolt")
+        await self._actions.stop()
+        await bounded.end(self._tasks, within_s=TASKS_LIMIT_S)
         await self._server.stop()
+        if shutting:
+            await self._bolt_shut(shutting)
         if self._publisher:
             await self._publisher.stop()
-        await self._worker.call(self._judge.close)
-        self._worker.stop()
+        closed = await bounded.stage(self._worker.call(self._judge.close), name="database", within_s=CLOSE_LIMIT_S)
+        self._worker.stop(wait=closed)
+
+    async def _bolt_shut(self, shutting: asyncio.Task[None]) -> None:
+        """Wait until the bolt is shut, or had its time, and make known how that went."""
+        if not shutting.done():
+            while not (await asyncio.wait({shutting}, timeout=PROOF_S))[0]:
+                with _logged("WATCHDOG=1"):
+                    self._notifier.watchdog()
+        await bounded.ended([shutting], within_s=0)
+        if self._health_due.is_set():
+            await bounded.stage(self._goodbye(), name="last health", within_s=GOODBYE_LIMIT_S)
+
+    async def _goodbye(self) -> None:
+        """Publish the last health: somebody must look at a door of which the bolt may be open."""
+        if self._publisher:
+            self._publisher.publish_health(await self.status())
 
     # -- verbs ---------------------------------------------------------------------------------------------------
 
@@ -297,7 +331,8 @@ class Service:
     async def _tell_health(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._health_due.wait(), HEALTH_PERIOD_S)
+                async with asyncio.timeout(HEALTH_PERIOD_S):
+                    await self._health_due.wait()
             await asyncio.sleep(HEALTH_SETTLE_S)
             self._health_due.clear()
             now = await self.status()
@@ -328,7 +363,8 @@ class Service:
                 reopen_at = time.monotonic() + retry.next()
             was_well = self._judge.database.ok and self._judge.models.ok
             try:
-                await asyncio.wait_for(self._worker.call(self._judge.beat), BEAT_TIMEOUT_S)
+                async with asyncio.timeout(BEAT_TIMEOUT_S):
+                    await self._worker.call(self._judge.beat)
             except (PenlatchError, TimeoutError) as error:
                 log.error("no progress, the watchdog is not fed: %s", error or "the worker hangs")  # noqa: TRY400 - made for the journal
                 self._health_changed()
@@ -386,6 +422,15 @@ class _Outbox:
 
 
 @contextlib.contextmanager
+def _logged(word: str) -> Iterator[None]:
+    """Go on where systemd does not take a word: it is not there any more to be told."""
+    try:
+        yield
+    except OSError as error:
+        log.warning("systemd does not hear %s: %s", word, error)
+
+
+@contextlib.contextmanager
 def _refusals() -> Iterator[None]:
     try:
         yield
@@ -393,23 +438,31 @@ def _refusals() -> Iterator[None]:
         raise refusal(error) from error
 
 
-async def run(config: Config) -> int:
+async def run(config: Config, signals: Signals) -> int:
     """Run the daemon until SIGTERM or SIGINT.
+
+    Args:
+        config: the configuration.
+        signals: hears them already; it ends the process by force where the stop hangs.
 
     Returns:
         The exit status of the process: 0 after a clean stop, 1 where a part of the daemon failed.
     """
     service = Service(config)
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await service.start()
-    log.info("%s is ready", config.terminal.name)
-    ends = {asyncio.create_task(stop.wait()), asyncio.create_task(service.broken.wait())}
-    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    signals.tell(asyncio.get_running_loop(), stop.set)
+    stopping = asyncio.create_task(stop.wait(), name="signal")
+    starting = asyncio.create_task(service.start(), name="start")
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if starting.done():
+        await starting  # raises what kept it from its start
+        log.info("%s is ready", config.terminal.name)
+        broken = asyncio.create_task(service.broken.wait(), name="broken")
+        await asyncio.wait({stopping, broken}, return_when=asyncio.FIRST_COMPLETED)
+        broken.cancel()
+    signals.stopping()
     log.info("stopping")
-    await service.stop()
-    for end in ends:
-        end.cancel()
+    await bounded.end([starting], within_s=TASKS_LIMIT_S)
+    await service.stop(extend=signals.extend)
+    stopping.cancel()
     return int(service.broken.is_set())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from penlatch.cli.checks import broker, daemon, database, host, models, pen, threshold
+from penlatch.cli.checks import broker, certificates, daemon, database, host, models, pen, threshold
 from penlatch.cli.checks.finding import Finding
 from penlatch.config import DEFAULT_PATH, load
 from penlatch.errors import ConfigError
@@ -36,3 +36,5 @@ def examine(config_path: Path | None) -> Iterator[Finding]:
     yield database.usable(config.store, told)
     yield pen.reachable(config.pen, told)
     yield broker.reachable(config, told)
+    if config.mqtt and (finding := certificates.lasting(config.mqtt)):
+        yield finding

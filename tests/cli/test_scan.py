@@ -143,3 +143,11 @@ def test_nothing_of_the_file_reaches_the_screen_raw() -> None:
     assert found.problem
     assert found.problem.isprintable()
     assert len(found.problem) < 300
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give up")
+def test_root_decodes_nothing() -> None:
+    shown = "print(os.getresuid(), os.getresgid(), os.getgroups())"
+    ask = f"import os; from penlatch.cli import scan; scan.let_go_of_root(); {shown}"
+    told = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, text=True).stdout.strip()
+    assert told == f"{(scan.NOBODY,) * 3} {(scan.NOBODY,) * 3} []"

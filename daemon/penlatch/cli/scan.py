@@ -1,12 +1,14 @@
 """Reads a picture in a process of its own, which can use little memory and little time: `python -m penlatch.cli.scan`.
 
 Whatever a file that somebody brought does to a decoder, it does it here. The kernel bounds memory and processor time; a
-process that dies of it is a picture that cannot be used. The file is standard input; the answer, a `Found` in JSON, is
-standard output. Pillow, an optional extra, is imported here and nowhere else.
+process that dies of it is a picture that cannot be used. Root becomes nobody before the first byte is read. The file is
+standard input; the answer, a `Found` in JSON, is standard output. Pillow, an optional extra, is imported here and
+nowhere else.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import resource
@@ -39,6 +41,9 @@ LARGEST_TEXT: Final = 2**20
 """Text and profiles in a PNG, decompressed [bytes]."""
 WORKING_SIDE: Final = 1600
 """Longest side after shrinking [pixels]: four times what the signature is looked for in, so that no line is lost."""
+
+NOBODY: Final = 65534
+"""User and group without any right."""
 
 _BYTES: Final = {"1": 1, "L": 1, "P": 2, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 """Memory of one decoded pixel by Pillow's mode [bytes]; 4 in every other mode."""
@@ -83,6 +88,35 @@ def confine(limits: Limits) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_s, limits.cpu_s))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def let_go_of_root() -> None:
+    """Become nobody, where this is root: `sudo penlatch enroll --image` decodes a file of somebody else, too."""
+    if os.geteuid() == 0:
+        with contextlib.suppress(OSError):  # root of a user namespace, who is nobody outside of it
+            os.setgroups([])
+            os.setresgid(NOBODY, NOBODY, NOBODY)
+            os.setresuid(NOBODY, NOBODY, NOBODY)
+
+
+def _load() -> None:
+    """Import what is needed while it can be read: it may lie in a folder of root."""
+    from PIL import (  # noqa: PLC0415 - see the head of this file
+        BmpImagePlugin,
+        Image,
+        JpegImagePlugin,
+        MpoImagePlugin,
+        PngImagePlugin,
+        PpmImagePlugin,
+        TiffImagePlugin,
+        WebPImagePlugin,
+    )
+
+    from penlatch.signal import handwriting, raster  # noqa: PLC0415 - numpy comes after the bounds
+
+    _ = (BmpImagePlugin, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, PpmImagePlugin, TiffImagePlugin)
+    _ = (WebPImagePlugin, handwriting, raster)
+    Image.preinit()
 
 
 def find(file: Any, limits: Limits) -> Found:
@@ -196,6 +230,8 @@ def main() -> None:
     """Answer on standard output."""
     limits = msgspec.json.decode(sys.argv[1], type=Limits)
     confine(limits)
+    _load()
+    let_go_of_root()
     with os.fdopen(0, "rb") as file:
         sys.stdout.buffer.write(msgspec.json.encode(find(file, limits)))
 

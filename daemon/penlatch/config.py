@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -106,15 +107,23 @@ class Enroll(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Lockout(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[lockout]: how long nobody is judged after signatures that did not match."""
+    """[lockout]: limits for signatures that do not match."""
 
     enabled: bool = True
     failures: Annotated[int, msgspec.Meta(ge=1, le=100)] = 5
-    """So many in a row, of one person or at the terminal, lock that person or the terminal."""
+    """Failures in a row that lock: of one person in one way of asking, or of strangers at the terminal."""
     first_s: Seconds = 30.0
-    """For this long the first time [s]; twice as long after each further failure."""
+    """First lock of a person [s]; each further failure doubles it. The terminal's is half as long."""
     longest_s: Seconds = 3600.0
-    """Never for longer [s]."""
+    """Longest lock of a person for failures in a row [s]."""
+    terminal_longest_s: Seconds = 300.0
+    """Longest lock of the terminal [s]."""
+    per_day: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 12
+    """Failures of one person within 24 h, over all ways of asking, that lock the person until one is older."""
+    rise: tuple[tuple[Count, Threshold], ...] = ((1, 0.95),)
+    """Rows [failures, threshold]: after so many failures of a person in a row, the threshold is at least this."""
+    rise_s: Seconds = 28_800.0
+    """Time after the last failure for which the threshold stays raised [s]; a match ends it at once."""
 
 
 class Adapt(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -209,13 +218,15 @@ class Mqtt(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """None for the systemd credential `mqtt.password`, where there is one."""
     tls: Tls | None = None
     keepalive_s: Count = 30
-    requests: tuple[Literal["verify", "identify", "enroll", "cancel", "delete_user", "list_users", "status"], ...] = (
+    requests: tuple[
+        Literal["verify", "identify", "enroll", "cancel", "delete_user", "list_users", "unlock", "status"], ...
+    ] = (
         "verify",
         "identify",
         "cancel",
         "status",
     )
-    """Verbs accepted from the broker. Enrolment and deletion are off unless named here."""
+    """Verbs accepted from the broker. Enrolment, deletion and unlocking are off unless named here."""
     request_max_age_s: Seconds = 30.0
     """A request that says when it was sent is refused when that is longer ago [s]."""
     home_assistant: Annotated[str, msgspec.Meta(pattern=r"^[^/#+\x00]+\Z")] | None = None
@@ -331,8 +342,7 @@ def _contradictions(config: Config) -> Iterator[tuple[str, str]]:
     ):
         if getattr(segment, low) >= getattr(segment, high):
             yield f"segment.{low}", f"this must be less than segment.{high}"
-    if config.lockout.first_s > config.lockout.longest_s:
-        yield "lockout.first_s", "this must not be more than lockout.longest_s"
+    yield from _contradictions_of_lockout(config.lockout)
     if not re.match(r"evdev:|(isdv4|protocol4):/|replay:.", config.pen.device):
         yield "pen.device", "this begins with evdev:, or is isdv4:PATH, protocol4:PATH or replay:FILE"
     if len(bytes(config.control.socket)) >= SOCKET_PATH_BYTES:
@@ -346,6 +356,14 @@ def _contradictions(config: Config) -> Iterator[tuple[str, str]]:
     yield from _missing("store.key_file", config.store.key_file)
     if config.mqtt is not None:
         yield from _contradictions_of_mqtt(config.mqtt)
+
+
+def _contradictions_of_lockout(lockout: Lockout) -> Iterator[tuple[str, str]]:
+    """Yield the same for the lockout."""
+    if lockout.first_s > lockout.longest_s:
+        yield "lockout.first_s", "this must not be more than lockout.longest_s"
+    if any(fewer >= more or low > high for (fewer, low), (more, high) in pairwise(lockout.rise)):
+        yield "lockout.rise", "each row has more failures than the one before, and no lower threshold"
 
 
 def _contradictions_of_mqtt(mqtt: Mqtt) -> Iterator[tuple[str, str]]:

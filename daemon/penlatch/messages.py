@@ -115,7 +115,7 @@ class Reason(StrEnum):
     NO_PEN = "no_pen"
     NOT_ENROLLED = "not_enrolled"
     LOCKED = "locked"
-    """Too many signatures in a row did not match (`[lockout]`); nobody is judged until some time has passed."""
+    """Too many signatures did not match (`[lockout]`); none is judged until the lock ends."""
     DUPLICATE_PERSON = "duplicate_person"
     """The signature already belongs to a person enrolled under another name."""
     MODEL = "model"
@@ -325,22 +325,70 @@ class Info(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     boot: int
 
 
-class Failures(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Signatures in a row that did not match, of one person or of the whole terminal."""
+class Way(StrEnum):
+    """Way in which a signature is asked for. Failures are counted for each way by itself."""
+
+    LOCAL = "local"
+    """By name, over the local socket."""
+    MQTT = "mqtt"
+    """By name, over MQTT."""
+    IDENTIFY = "identify"
+    """By no name: an identification, or a signature in `mode = "always"`."""
+
+
+class Stamp(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An instant by two clocks."""
+
+    time: str
+    """Time of day, RFC 3339 in UTC."""
+    boot_id: str = ""
+    """Name of the kernel's start that `uptime_s` counts from; empty for an unknown one."""
+    uptime_s: float = 0.0
+    """CLOCK_BOOTTIME [s]."""
+
+
+class Row(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Failures in a row."""
 
     count: int
-    last: str
-    """When the last of them was judged, RFC 3339 in UTC."""
+    last: Stamp
+    """Instant of the last one."""
+
+
+class NearFailure(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A signature that came near a person and did not match."""
+
+    way: Way
+    at: Stamp
+
+
+class Failures(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Signatures that did not match, of one person or of the terminal."""
+
+    ways: dict[Way, Row] = {}
+    """Failures in a row, by the way in which they were asked for; a match ends every row of the person."""
+    near: Row | None = None
+    """Failures in a row that came near the person, over all ways; None for none."""
+    day: tuple[NearFailure, ...] = ()
+    """Failures of the last 24 h that came near the person, oldest first. No match takes one away."""
 
 
 class Locked(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Somebody who is not judged for a while."""
+    """A person or the terminal, locked for a while."""
 
     user: str | None
-    """None for the terminal, which judges nobody."""
+    """None for the terminal, which then identifies nobody and still verifies people by name."""
+    way: Literal["local", "mqtt", "identify", "all"] = "all"
+    """Way that is locked; `all` after the day's cap of failures (`lockout.per_day`)."""
     failures: int
-    """Signatures in a row that did not match."""
+    """Failures in a row; for `all`, failures of the last 24 h."""
     left_s: float
+    """Time until the end of the lock [s]."""
+    until: str = ""
+    """Time of day of that end, RFC 3339 in UTC."""
+    by_name: bool = True
+    """Every counted failure was of a signature that was asked for by name. A lock of a person for which this is false
+    never leaves the terminal: it would say whom a stranger came near."""
 
 
 class AuditHead(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -469,7 +517,7 @@ class Calibration(Message, frozen=True, kw_only=True, forbid_unknown_fields=True
 Told = Event | Calibration
 """What the local socket tells."""
 
-Verb = Literal["verify", "identify", "enroll", "cancel", "delete_user", "list_users", "status"]
+Verb = Literal["verify", "identify", "enroll", "cancel", "delete_user", "list_users", "unlock", "status"]
 
 
 class Request(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -482,6 +530,8 @@ class Request(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """For `enroll`: add references to those of a person who is enrolled, on another day."""
     purpose: Purpose = CHECK
     """For `verify` and `identify`: use of the signature. A bolt and a door open for `door` only."""
+    terminal: bool = False
+    """For `unlock`: end the lock of the terminal and not that of a person."""
     transaction: Annotated[str, msgspec.Meta(max_length=128)] | None = None
     time: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     """When it was sent, RFC 3339 with a zone: it is refused when that is long ago (`mqtt.request_max_age_s`)."""

@@ -1,4 +1,4 @@
-"""A fresh, minimal Debian 13 takes the installation, shows the demo and passes tests; `scripts/fresh-lab` does it all."""
+"""A fresh, minimal Debian 13 takes the installation, shows the demo and passes tests."""
 
 from __future__ import annotations
 

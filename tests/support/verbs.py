@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from penlatch.errors import RequestError
-from penlatch.messages import Action
+from penlatch.messages import Action, Way
 from support.examples import ALICE, BOB, INFO, health
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ class ScriptedVerbs:
         finally:
             self.under_way = None
 
-    def verify(self, user: str, *, transaction: str | None = None) -> AsyncIterator[Event]:
-        self.asked.append(("verify", user, transaction))
+    def verify(self, user: str, *, transaction: str | None = None, way: Way = Way.LOCAL) -> AsyncIterator[Event]:
+        self.asked.append(("verify", user, transaction, *((way,) if way is not Way.LOCAL else ())))
         return self._play(Action.VERIFY)
 
     def identify(self, *, transaction: str | None = None) -> AsyncIterator[Event]:
@@ -87,6 +87,11 @@ class ScriptedVerbs:
             if isinstance(step, RequestError):
                 raise step
             yield step
+
+    async def unlock(self, user: str | None, *, by: str) -> None:
+        if user is not None and user not in self.people:
+            raise RequestError(code="unknown_user", problem=f"{user} is not enrolled")
+        self.asked.append(("unlock", user, by))
 
     async def revert_user(self, name: str) -> int:
         if name not in self.people:

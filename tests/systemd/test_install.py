@@ -215,3 +215,28 @@ def test_without_rights_it_says_so(public_copy: Path) -> None:
     )
     assert result.returncode == 1
     assert "must be run as root: sudo" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "name", ["etc/systemd", "opt", "usr/local/bin", "etc/penlatch", "etc/udev/rules.d/70-penlatch.rules"]
+)
+@pytest.mark.parametrize("action", [[], ["--uninstall"]])
+def test_a_link_in_an_image_leads_nothing_out_of_it(tmp_path: Path, name: str, action: list[str]) -> None:
+    outside, image = tmp_path / "outside", tmp_path / "image"
+    (outside / "penlatch").mkdir(parents=True)
+    (outside / "penlatch" / "kept").touch()
+    (image / name).parent.mkdir(parents=True)
+    (image / name).symlink_to(outside)
+    result = install("--root", str(image), *action)
+    assert result.returncode != 0
+    assert f"leads out of {image}" in result.stderr
+    assert sorted(str(path.relative_to(outside)) for path in outside.rglob("*")) == ["penlatch", "penlatch/kept"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be misled by another user: sudo")
+def test_root_does_not_install_into_a_folder_of_another_user(tmp_path: Path) -> None:
+    os.chown(tmp_path, 42_417, 42_418)
+    result = install("--root", str(tmp_path))
+    assert result.returncode != 0
+    assert "belongs to another user" in result.stderr
+    assert list(tmp_path.iterdir()) == []

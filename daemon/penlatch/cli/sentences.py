@@ -60,7 +60,7 @@ SENTENCES: Mapping[Reason, Sentence] = {
     Reason.CANCELLED: Sentence("it was cancelled"),
     Reason.TOO_MANY_RETRIES: Sentence("no attempt could be used", "Start again; `penlatch devices` shows the pen."),
     Reason.NO_PEN: Sentence("no pen tablet can be read", "Plug it in; `penlatch devices` says what is wrong with it."),
-    Reason.LOCKED: Sentence("too many signatures in a row did not match", "Wait; `penlatch status` says for how long."),
+    Reason.LOCKED: Sentence("too many signatures did not match", "Wait; `penlatch status` says for how long."),
     Reason.NOT_ENROLLED: Sentence("this person is not enrolled", "Enrol them first: penlatch enroll NAME."),
     Reason.DUPLICATE_PERSON: Sentence(
         "these signatures already belong to somebody enrolled under another name",

@@ -85,6 +85,10 @@ class Client:
         """Forget the adapted references of a person; return how many there were."""
         return self._ask(interface.RevertUserReply, "RevertUser", user=name).dropped
 
+    def unlock(self, name: str | None) -> None:
+        """End the lock of a person, or for None of the terminal."""
+        self._ask(dict, "Unlock", user=name, terminal=None if name else True)
+
     def status(self) -> Health:
         """Return how the terminal is."""
         return self._ask(interface.StatusReply, "Status").health

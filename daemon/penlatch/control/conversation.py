@@ -14,7 +14,7 @@ import msgspec
 from penlatch.bounded import end
 from penlatch.control import interface
 from penlatch.control.interface import ServiceError
-from penlatch.control.methods import METHODS, Method, Single, Stream
+from penlatch.control.methods import METHODS, Audited, Method, Single, Stream
 from penlatch.control.wire import END, Call, Reply
 from penlatch.decoding import UNREADABLE
 from penlatch.errors import RequestError
@@ -130,6 +130,9 @@ class Conversation:
             method, parameters = self._resolve(call)
             if isinstance(method, Single):
                 await self._send(call, Reply(parameters=await method.call(self._verbs, parameters)))
+            elif isinstance(method, Audited):
+                answer = await method.call(self._verbs, parameters, f"uid {self._caller.uid}")
+                await self._send(call, Reply(parameters=answer))
             else:
                 await self._answer_stream(call, method, parameters)
         except ServiceError as error:

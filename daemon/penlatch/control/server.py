@@ -106,10 +106,14 @@ def _bind(path: Path) -> socket.socket:
     _clear(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        sock.bind(str(path))
-        path.chmod(MODE)
+        # Made with its mode at once: a mode that is set by path could be that of another file by then.
+        before = os.umask(0o777 & ~MODE)
+        try:
+            sock.bind(str(path))
+        finally:
+            os.umask(before)
         with contextlib.suppress(KeyError, PermissionError):  # no such group, or we are not in it
-            os.chown(path, -1, grp.getgrnam(GROUP).gr_gid)
+            os.chown(path, -1, grp.getgrnam(GROUP).gr_gid, follow_symlinks=False)
         sock.listen()
         sock.setblocking(False)
     except OSError:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from penlatch.messages import Way
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -18,8 +20,8 @@ class Verbs(Protocol):
     action. An action never waits for its events to be fetched.
     """
 
-    def verify(self, user: str, *, transaction: str | None = None) -> AsyncIterator[Event]:
-        """Ask for a signature of `user`; the last event is a decision with `done`."""
+    def verify(self, user: str, *, transaction: str | None = None, way: Way = Way.LOCAL) -> AsyncIterator[Event]:
+        """Ask for a signature of `user`; the last event is a decision with `done`. Failures count for `way` alone."""
 
     def identify(self, *, transaction: str | None = None) -> AsyncIterator[Event]:
         """Ask for a signature of anybody; the last event is a decision with `done`."""
@@ -57,6 +59,13 @@ class Verbs(Protocol):
 
         Raises:
             RequestError: `unknown_user`.
+        """
+
+    async def unlock(self, user: str | None, *, by: str) -> None:
+        """End the lock of a person, or for None of the terminal; `by` says who asks, for the audit.
+
+        Raises:
+            RequestError: `unknown_user`, `unavailable`.
         """
 
     async def revert_user(self, name: str) -> int:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from penlatch.bounded import end, ended
 from penlatch.capture.segmenter import Signature
 from penlatch.errors import PenlatchError, RequestError
-from penlatch.messages import MOST_REFERENCES, Action, Armed, Decision, Enrollment, Event, Reason, Verdict
+from penlatch.messages import MOST_REFERENCES, Action, Armed, Decision, Enrollment, Event, Reason, Verdict, Way
 from penlatch.service.judge import Asked, refusal
 from penlatch.service.monitors import Monitors
 
@@ -105,14 +105,16 @@ class Actions:
 
     # -- verbs ---------------------------------------------------------------------------------------------------
 
-    async def verify(self, user: str, *, transaction: str | None = None) -> AsyncGenerator[Event, None]:
+    async def verify(
+        self, user: str, *, transaction: str | None = None, way: Way = Way.LOCAL
+    ) -> AsyncGenerator[Event, None]:
         """Ask for one signature of `user`. The last event is a decision with `done`.
 
         Raises:
             RequestError: `busy`, `unknown_user`, `unavailable`.
         """
         user = await self._require(user)
-        asked = Asked(Action.VERIFY, user, transaction)
+        asked = Asked(Action.VERIFY, user, transaction, by=way)
         flow = self._judging(self._judge.verify)
         async with contextlib.aclosing(self._perform(asked, flow, self._config.verify.timeout_s)) as events:
             async for event in events:

@@ -15,7 +15,7 @@ from penlatch.capture.listener import Listener
 from penlatch.clock import utc_now
 from penlatch.control.server import VarlinkServer
 from penlatch.errors import PenlatchError, RequestError
-from penlatch.messages import Action, Calibration, Decision, Health, Info, Part, Request, Response, User, Verb
+from penlatch.messages import Action, Calibration, Decision, Health, Info, Part, Request, Response, User, Verb, Way
 from penlatch.report.backoff import Backoff
 from penlatch.report.publisher import Publisher
 from penlatch.service import health, remote
@@ -109,7 +109,7 @@ class Service:
                 signer=self._signer,
             )
             self._publisher.publish_info(await self.info())
-            self._publisher.publish_health(await self.status())
+            self._publisher.publish_health(remote.published(await self.status()))
             await self._publisher.start()
         self._spawn(self._listener.run(), "pen")
         self._spawn(self._tell_health(), "health")
@@ -160,9 +160,9 @@ class Service:
 
     # -- verbs ---------------------------------------------------------------------------------------------------
 
-    def verify(self, user: str, *, transaction: str | None = None) -> AsyncGenerator[Event, None]:
+    def verify(self, user: str, *, transaction: str | None = None, way: Way = Way.LOCAL) -> AsyncGenerator[Event, None]:
         """Ask for one signature of `user`; see `Actions.verify`."""
-        return self._actions.verify(user, transaction=transaction)
+        return self._actions.verify(user, transaction=transaction, way=way)
 
     def identify(self, *, transaction: str | None = None) -> AsyncGenerator[Event, None]:
         """Ask for one signature of anybody; see `Actions.identify`."""
@@ -223,6 +223,16 @@ class Service:
         """
         with _refusals():
             await self._worker.call(self._judge.delete_user, name)
+        self._health_changed()
+
+    async def unlock(self, user: str | None, *, by: str) -> None:
+        """End the lock of a person, or for None of the terminal; see `Judge.unlock`.
+
+        Raises:
+            RequestError: `unknown_user`, `unavailable`.
+        """
+        with _refusals():
+            await self._worker.call(self._judge.unlock, user, by=by)
         self._health_changed()
 
     async def revert_user(self, name: str) -> int:
@@ -339,7 +349,7 @@ class Service:
             faults = [f"{name}: {part.detail}" for name in PARTS if (part := getattr(now, name)) and not part.ok]
             self._notifier.status("; ".join(faults) or "well")
             if self._publisher:
-                self._publisher.publish_health(now)
+                self._publisher.publish_health(remote.published(now))
 
     async def _find_signer(self) -> Signer | None:
         key = await self._worker.call(self._judge.signing_key)

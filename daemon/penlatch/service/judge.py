@@ -32,10 +32,11 @@ from penlatch.messages import (
     SiteCalibration,
     User,
     Verdict,
+    Way,
 )
 from penlatch.service.claims import Claim, OfPictures, Sittings
 from penlatch.service.gallery import Gallery
-from penlatch.service.lockout import Lockout
+from penlatch.service.lockout import NEAR, TERMINAL, Lockout
 from penlatch.service.memory import Memory
 from penlatch.service.references import References
 from penlatch.service.roster import Roster
@@ -71,6 +72,13 @@ class Asked:
     user: str | None
     transaction: str | None = None
     purpose: str = CHECK
+    by: Way = Way.LOCAL
+    """Way in which a person's signature was asked for."""
+
+    @property
+    def way(self) -> Way:
+        """Way for which a failure counts; without a name, every way is an identification."""
+        return self.by if self.user else Way.IDENTIFY
 
 
 class Judge:
@@ -118,11 +126,12 @@ class Judge:
                 Vault.load(key_file=kept.key_file, database=path),
                 Limits(decisions=kept.outbox_decisions, age=age),
             )
+            self._lockout = Lockout(self._config.lockout, self._store.lockouts())
         except StoreError as error:
             log.error("%s", error)  # noqa: TRY400 - likewise
             self.database = Part(ok=False, detail=str(error))
+            self.close()
             return False
-        self._lockout = Lockout(self._config.lockout, self._store.lockouts())
         self._gallery = Gallery(self._store, self._config.verify.models)
         self._sittings = Sittings(self._store, per_day=self._config.enroll.sittings_per_day)
         self._load_people()
@@ -206,7 +215,7 @@ class Judge:
 
     def locked_s(self, asked: Asked) -> float:
         """Return how long nobody is judged for what is asked [s]; 0 where they are."""
-        return self._lockout.left_s(asked.user) if asked.user else self._lockout.left_s()
+        return self._lockout.left_s(asked.user, asked.way)
 
     def verify(self, asked: Asked, trace: Trace, *, ended: float, attempt: int) -> Decision:
         """Decide whether `trace` is a genuine signature of the person asked for."""
@@ -291,15 +300,22 @@ class Judge:
             return self._record(
                 asked, Verdict.ERROR, Reason.NOT_ENROLLED, attempt=attempt, pen=trace.pen.name, latency_ms=latency_ms
             )
-        if user and self._lockout.left_s(user):
+        near = judgement.probability >= NEAR
+        subject = user if near or asked.user else None
+        if subject and self._lockout.left_s(subject, asked.way):
             return self._record(asked, Verdict.ERROR, Reason.LOCKED, attempt=attempt, pen=trace.pen.name)
+        # A picture shows no more than shape, in which few signatures reach a raised threshold.
+        raised = self._lockout.threshold(subject) if subject and subject in self.templates else 0.0
+        judgement = judgement.at(raised)
         return self._record(
             asked,
             Verdict.MATCH if judgement.match else Verdict.NO_MATCH,
             judgement.reason,
             # A name that does not match is nobody's business.
             user=user if judgement.match else None,
-            nearest=user,
+            nearest=subject,
+            near=near,
+            raised=raised,
             judgement=judgement,
             grade=grade,
             attempt=attempt,
@@ -317,6 +333,8 @@ class Judge:
         attempt: int,
         user: str | None = None,
         nearest: str | None = None,
+        near: bool = True,
+        raised: float = 0.0,
         pen: str | None = None,
         judgement: Judgement | None = None,
         grade: Grade | None = None,
@@ -336,13 +354,13 @@ class Judge:
             reason=reason,
             reasons=judgement.reasons if judgement else (),
             probability=judgement.probability if judgement else None,
-            threshold=self._verifier.threshold if self._verifier else None,
+            threshold=max(self._verifier.threshold, raised) if self._verifier else None,
             attempt=attempt,
             pen=pen,
             latency_ms=latency_ms,
             transaction=asked.transaction,
         )
-        failures = self._lockout.after(verdict, [nearest] if nearest else [], at=draft.time)
+        failures = self._lockout.after(verdict, [nearest] if nearest else [], at=draft.time, way=asked.way, near=near)
         shown = () if course is None else (_seen(draft, course),)
         try:
             decision = self._need_store().record(draft, failures=failures, seen=shown, rule=self._config.replay)
@@ -385,6 +403,25 @@ class Judge:
         if self._people_problem:
             self._load_people()
         log.info("deleted %s", user)
+
+    def unlock(self, user: str | None, *, by: str) -> None:
+        """Forget the failures of a person, or for None of the terminal.
+
+        Args:
+            user: Name of the person.
+            by: Who asked for it, for the audit.
+
+        Raises:
+            RequestError: `unknown_user`.
+            StoreError: if it cannot be written. The lock then stays.
+        """
+        user = None if user is None else self.name_of(user)
+        if user is not None and not self.is_enrolled(user):
+            raise RequestError(code="unknown_user", problem=f"nobody is enrolled as {user}")
+        subject = TERMINAL if user is None else user
+        self._need_store().unlock(subject, by=by, time=utc_now())
+        self._lockout.forget(subject)
+        log.info("%s unlocked %s", by, user or "the terminal")
 
     def references_of(self, user: str, *, extend: bool) -> References:
         """Return what an enrolment of `user` starts with: nothing, or to `extend` it, all they gave before.

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from penlatch.errors import NameTakenError, RequestError
-from penlatch.messages import Armed, Response
+from penlatch.messages import Armed, Response, Way
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from penlatch.control.verbs import Verbs
-    from penlatch.messages import Event, Request, Verb
+    from penlatch.messages import Event, Health, Request, Verb
+
+BROKER: Final = "mqtt"
+"""Who asks, in the audit: the broker's clients are not known by name."""
 
 
 async def answer(
@@ -43,21 +48,30 @@ async def answer(
         elif verb == "delete_user":
             await verbs.delete_user(_user(request))
             yield Response(status="ok", transaction=told)
+        elif verb == "unlock":
+            await verbs.unlock(_unlocked(request), by=BROKER)
+            yield Response(status="ok", transaction=told)
         elif verb == "list_users":
             users = tuple(await verbs.list_users())
             yield Response(status="ok", transaction=told, users=users)
         else:
-            yield Response(status="ok", transaction=told, data=await verbs.status())
+            yield Response(status="ok", transaction=told, data=published(await verbs.status()))
     except RequestError as error:
         problem = error.discreet if isinstance(error, NameTakenError) and not may_list else error.problem
         yield Response(status="error", transaction=told, error=problem, code=error.code)  # type: ignore[arg-type]  # codes are raised from the literals only
+
+
+def published(health: Health) -> Health:
+    """Return the health that leaves the terminal: without locks that would say whom a stranger came near."""
+    shown = tuple(each for each in health.lockouts if each.user is None or each.by_name)
+    return msgspec.structs.replace(health, lockouts=shown)
 
 
 def _action(verbs: Verbs, verb: Verb, request: Request) -> AsyncIterator[Event]:
     if verb == "identify":
         return verbs.identify(transaction=request.transaction)
     if verb == "verify":
-        return verbs.verify(_user(request), transaction=request.transaction)
+        return verbs.verify(_user(request), transaction=request.transaction, way=Way.MQTT)
     return verbs.enroll(
         _user(request), references=request.references, extend=request.extend, transaction=request.transaction
     )
@@ -66,4 +80,11 @@ def _action(verbs: Verbs, verb: Verb, request: Request) -> AsyncIterator[Event]:
 def _user(request: Request) -> str:
     if request.user is None:
         raise RequestError(code="bad_request", problem="`user` is missing")
+    return request.user
+
+
+def _unlocked(request: Request) -> str | None:
+    """Return the person to unlock, or None for the terminal."""
+    if request.terminal is (request.user is not None):
+        raise RequestError(code="bad_request", problem="give either `user` or `terminal`: true")
     return request.user

@@ -6,6 +6,7 @@ is shown by its head, kept elsewhere: in a file (`head`), and wherever the healt
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import secrets
@@ -16,8 +17,10 @@ import msgspec
 
 from penlatch.clock import utc_now
 from penlatch.errors import StoreError
-from penlatch.store import meta
+from penlatch.store import enrolments, meta
+from penlatch.store.database import damaged
 from penlatch.store.decision_rows import decisions_between
+from penlatch.store.ledger import Ledger
 
 if TYPE_CHECKING:
     import sqlite3
@@ -31,6 +34,8 @@ KEY_BYTES: Final = 32
 GENESIS: Final = bytes(32)
 """What stands for the HMAC before the first entry."""
 KEY_CONTEXT: Final = "|audit-key|0|1"
+BOUND_CONTEXT: Final = "|audit-key|0|2"
+"""The context of the key in a database whose rows are bound to the audit: it never goes without its ledger again."""
 VERSION: Final = 2
 """Version of the digest of a decision."""
 CHECKED_AT_START: Final = 200
@@ -60,10 +65,14 @@ class Kind(StrEnum):
     PICTURE = "picture"
     DELETED = "deleted"
     CALIBRATED = "calibrated"
+    UNLOCKED = "unlocked"
+    """Somebody ended the lock of a person, or of the terminal."""
     DROPPED = "dropped"
     """The outbox had no room: decisions that no broker has acknowledged will not be told."""
     KEY_ROTATED = "key_rotated"
     RESTORED = "restored"
+    BOUND = "bound"
+    """The rows of a database of an older release were bound to the audit."""
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -78,27 +87,72 @@ class Head(msgspec.Struct, frozen=True):
 class Audit:
     """The table `audit`. Entries are written within the transaction of what they tell of."""
 
-    def __init__(self, database: Database, key: bytes) -> None:
+    def __init__(self, database: Database, key: bytes, *, sealed_bound: bool = False) -> None:
         self._database = database
         self._key = key
+        self.sealed_bound = sealed_bound
+        """Whether the key says that the rows of this database are bound to its audit."""
+        self.ledger: Ledger
+        """The sums over what is not in the audit."""
 
     @classmethod
     def open(cls, database: Database, vault: Vault) -> Audit:
-        """Return the audit of a database, whose key is made where there is none yet, with its last entries checked.
+        """Return the audit of a database, whose key is made where there is none yet.
+
+        Its last entries are checked, and the rows of all other tables.
 
         Raises:
-            StoreError: if the key does not open, or the chain is broken.
+            StoreError: if the key does not open, the chain is broken, or rows are not as penlatch left them.
+        """
+        audit = cls.chain(database, vault)
+        audit.check_end()
+        audit.follow()
+        return audit
+
+    @classmethod
+    def chain(cls, database: Database, vault: Vault) -> Audit:
+        """Return the audit alone, unchecked, of a database whose other rows need not be right: it cannot append.
+
+        Raises:
+            StoreError: if the key does not open.
         """
         if (sealed := meta.sealed(database, "audit-key")) is not None:
-            key = vault.open(sealed, context=KEY_CONTEXT)
-        else:
-            key = secrets.token_bytes(KEY_BYTES)
-            with database.transaction() as connection:
-                sealed = vault.seal(key, context=KEY_CONTEXT)
-                connection.execute("INSERT INTO meta VALUES ('audit-key', ?)", (sealed,))
-        audit = cls(database, key)
-        audit.check(after=max(0, audit.head().number - CHECKED_AT_START))
-        return audit
+            key, bound = _opened(sealed, vault)
+            return cls(database, key, sealed_bound=bound)
+        if database.rows("SELECT 1 FROM audit LIMIT 1"):
+            raise damaged(database.path, "its audit-key is lost")
+        key = secrets.token_bytes(KEY_BYTES)
+        with database.transaction() as connection:
+            sealed = vault.seal(key, context=KEY_CONTEXT)
+            connection.execute("INSERT INTO meta VALUES ('audit-key', ?)", (sealed,))
+        return cls(database, key)
+
+    def follow(self) -> None:
+        """Check the rows of all other tables, and count what changes in them from here on.
+
+        Raises:
+            StoreError: if rows are not as penlatch left them.
+        """
+        self.ledger = Ledger.open(self._database, self._key, problem=enrolments.differences)
+        self.ledger.look_at_audit = self.check_end
+        if self.sealed_bound and not self.ledger.bound:
+            raise self.unbound()
+
+    def unbound(self) -> StoreError:
+        """Return the error for a database that was bound and has no ledger any more."""
+        return StoreError(
+            path=self._database.path,
+            problem="somebody wrote to it: its ledger was taken out",
+            remedy="keep a copy as evidence, then `penlatch store restore` the newest backup",
+        )
+
+    def check_end(self) -> None:
+        """Check the last `CHECKED_AT_START` entries.
+
+        Raises:
+            StoreError: as `check`.
+        """
+        self.check(after=max(0, self.head().number - CHECKED_AT_START))
 
     def append(self, connection: sqlite3.Connection, kind: Kind, body: Mapping[str, Any]) -> None:
         """Add an entry, in the transaction that `connection` is in.
@@ -148,6 +202,8 @@ class Audit:
         """
         before = self._mac_of(after)
         number = after
+        # First, for a daemon may go on deciding: what came by now has its entry among those that are read next.
+        latest = self._database.rows("SELECT coalesce(max(seq), 0) FROM decisions")[0][0] if limit < 0 else 0
         told: dict[int, tuple[str, int]] = {}
         rows = self._database.rows(
             "SELECT number, time, kind, body, mac FROM audit WHERE number > ? ORDER BY number LIMIT ?", (after, limit)
@@ -166,6 +222,8 @@ class Audit:
             for seq, (wanted, version) in told.items():
                 if seq not in found or digest(found[seq], version=version) != wanted:
                     raise self._broken(f"decision {seq} is not as it was when it was made")
+            if added := {*(found.keys() - told.keys()), *([latest] if latest > max(told) else [])}:
+                raise self._broken(f"decision {min(added)} was added to it")
         return number
 
     def _mac_of(self, number: int) -> bytes:
@@ -187,8 +245,23 @@ class Audit:
 def reseal(connection: sqlite3.Connection, old: Vault, new: Vault) -> None:
     """Seal with another key what is sealed here, in the transaction that `connection` is in."""
     (sealed,) = connection.execute("SELECT value FROM meta WHERE name = 'audit-key'").fetchone()
-    resealed = new.seal(old.open(sealed, context=KEY_CONTEXT), context=KEY_CONTEXT)
+    key, bound = _opened(sealed, old)
+    resealed = new.seal(key, context=BOUND_CONTEXT if bound else KEY_CONTEXT)
     connection.execute("UPDATE meta SET value = ? WHERE name = 'audit-key'", (resealed,))
+
+
+def bind(connection: sqlite3.Connection, vault: Vault) -> None:
+    """Seal the key as that of a database whose rows are bound to the audit."""
+    (sealed,) = connection.execute("SELECT value FROM meta WHERE name = 'audit-key'").fetchone()
+    resealed = vault.seal(_opened(sealed, vault)[0], context=BOUND_CONTEXT)
+    connection.execute("UPDATE meta SET value = ? WHERE name = 'audit-key'", (resealed,))
+
+
+def _opened(sealed: bytes, vault: Vault) -> tuple[bytes, bool]:
+    """Return the key, and whether it is that of a bound database."""
+    with contextlib.suppress(StoreError):
+        return vault.open(sealed, context=BOUND_CONTEXT), True
+    return vault.open(sealed, context=KEY_CONTEXT), False
 
 
 def digest(decision: Decision, *, version: int = VERSION) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from penlatch.store.database import Database
 
 
-def decisions_of(rows: Iterable[sqlite3.Row], *, path: Path) -> list[Decision]:
+def decisions_of(rows: Iterable[sqlite3.Row | dict[str, Any]], *, path: Path) -> list[Decision]:
     """Turn rows into decisions. SQLite keeps `done` as 0 or 1 and `reasons` as JSON.
 
     Raises:

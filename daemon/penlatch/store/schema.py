@@ -166,6 +166,28 @@ def decisions_with_a_purpose(db: Database) -> None:
         db.execute(statement)
 
 
+def enrolments(db: Database) -> None:
+    """Give each enrolment an id of its own, and each decision in the outbox a MAC.
+
+    `users.enrolment` is random and part of what is sealed for a person: rows of an earlier enrolment of the same name
+    open no more. A migration has no key: `store.binding` seals anew and fills in the MACs, at the start that follows.
+    """
+    for statement in (
+        "ALTER TABLE users ADD COLUMN enrolment TEXT NOT NULL DEFAULT ''",
+        "UPDATE users SET enrolment = lower(hex(randomblob(16)))",
+        "ALTER TABLE outbox ADD COLUMN mac BLOB",
+    ):
+        db.execute(statement)
+
+
+def lockouts_by_way(db: Database) -> None:
+    """Keep failures by the way of asking, with those of a day: `lockouts.state`, as JSON of `messages.Failures`.
+
+    A row without it is of an earlier release: `count` and `last` then hold for every way.
+    """
+    db.execute("ALTER TABLE lockouts ADD COLUMN state TEXT NOT NULL DEFAULT ''")
+
+
 MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0001_people_and_decisions": people_and_decisions,
     "0002_references_with_a_history": references_with_a_history,
@@ -173,8 +195,14 @@ MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0004_audit_and_lockouts": audit_and_lockouts,
     "0005_signatures_of_before": signatures_of_before,
     "0006_decisions_with_a_purpose": decisions_with_a_purpose,
+    "0007_enrolments": enrolments,
+    "0012_lockouts_by_way": lockouts_by_way,
 }
-"""Every migration there ever was, oldest first. One that was released is never changed."""
+"""Every migration there ever was, oldest first. One that was released is never changed.
+
+Each calls nothing but `db.execute` (see `shape`). Once 0007 was released, a later one adds columns and tables alone.
+The ledger is checked after the migrations, over the columns that it knew. A row that came or changed is an attack.
+"""
 
 
 def pending(connection: sqlite3.Connection, *, path: Path) -> list[str]:

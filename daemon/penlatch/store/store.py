@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from penlatch.errors import StoreError
 from penlatch.store import head, meta, naming
 from penlatch.store.audit import Audit, Head, Kind
+from penlatch.store.binding import bind
 from penlatch.store.calibrations import Calibrations
 from penlatch.store.database import Database
 from penlatch.store.journal import Journal, Limits
@@ -39,6 +40,7 @@ class Store:
         self._audit = Audit.open(database, vault)
         self._kept = head.read(head.place(database.path))
         _refuse_older(self._audit, self._kept, database.path)
+        bind(database, vault, self._audit)
         self.boot = _count_boot(database, self._audit)
         """Which start of the daemon this is, counted from 1."""
         self._vault = vault
@@ -193,8 +195,12 @@ class Store:
         return self._journal.record(draft, failures=failures, also=self._keeping(seen, rule))
 
     def lockouts(self) -> dict[str, Failures]:
-        """Return the failures in a row that were kept: see `Journal.lockouts`."""
+        """Return the committed failures, by subject: see `Journal.lockouts`."""
         return self._journal.lockouts()
+
+    def unlock(self, subject: str, *, by: str, time: str) -> None:
+        """Forget the failures of a person or of the terminal: see `Journal.unlock`."""
+        self._journal.unlock(subject, by=by, time=time)
 
     def signature_ids(self) -> list[int]:
         """Return which signatures of before are kept: see `Signatures.ids`."""
@@ -320,5 +326,5 @@ def _count_boot(database: Database, audit: Audit) -> int:
     """Return the number of this start."""
     with database.transaction() as connection:
         boot = meta.count(connection, "boots", path=database.path)
-        audit.append(connection, Kind.STARTED, {"boot": boot})
+        audit.append(connection, Kind.STARTED, {"boot": boot, "bound": True})
     return boot

@@ -14,25 +14,27 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "daemon" / "penlatch"
 
-LEAVES = {"names", "bounded", "clock", "decoding", "ink", "errors", "messages", "config"}
+LEAVES = {"names", "bounded", "clock", "decoding", "foreign", "ink", "errors", "messages", "rounding", "config"}
 
 MAY_KNOW: dict[str, set[str]] = {
     "bounded": set(),
     "clock": set(),
     "decoding": set(),
-    "errors": set(),
+    "foreign": set(),
+    "errors": {"foreign"},
     "names": set(),
-    "messages": {"names"},
-    "ink": {"decoding", "errors"},
+    "messages": {"foreign", "names"},
+    "rounding": {"messages"},
+    "ink": {"decoding", "errors", "foreign"},
     "config": {"errors", "messages"},
     # from the pen to a probability
     "capture": LEAVES,
     "signal": LEAVES,
     "verify": LEAVES | {"signal"},
     # what knows messages, not pens
-    "store": {"names", "clock", "decoding", "errors", "messages", "config"},
-    "report": {"bounded", "decoding", "errors", "messages", "config"},
-    "control": {"bounded", "decoding", "errors", "messages", "config"},
+    "store": {"names", "clock", "decoding", "errors", "foreign", "messages", "config"},
+    "report": {"bounded", "decoding", "errors", "foreign", "messages", "rounding", "config"},
+    "control": {"bounded", "decoding", "errors", "foreign", "messages", "rounding", "config"},
     "bolt": {"bounded", "errors", "messages", "config"},
     # synthetic people and tablets, and the demonstration with them: used by nobody here
     "sim": LEAVES | {"capture"},

@@ -24,6 +24,9 @@ that a pen which goes on writing never seems to be up."""
 LONGEST_IDLE_S = 10.0
 """Longest pen-up wait that may be configured [s]; no pen rests before it is over."""
 
+LEAST_THRESHOLD = 0.05
+"""Lowest threshold that may be configured. The floor of the skilled-forgery score is 1 in 21
+(`verify.calibrate.LEAST_SKILL`): a lower threshold would let any hand in that resembles the person's."""
 DEFAULT_THRESHOLD = 0.5
 """The threshold where none is given, and where no calibration meets a target: both errors are equally frequent."""
 
@@ -160,6 +163,8 @@ class Store(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """So many decisions wait for the broker at most; then the oldest are dropped, and health and audit say so."""
     outbox_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] | None = None
     """So many days they wait at most, as long as the clock is kept right; None for any time."""
+    keep_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] = 400
+    """Days for which decisions stay on the terminal, as long as the clock is kept right. None that waits goes."""
 
 
 class Backup(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -219,20 +224,24 @@ class Mqtt(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tls: Tls | None = None
     keepalive_s: Count = 30
     requests: tuple[
-        Literal["verify", "identify", "enroll", "cancel", "delete_user", "list_users", "unlock", "status"], ...
+        Literal["verify", "identify", "enroll", "cancel", "delete_user", "list_users", "unlock", "history", "status"],
+        ...,
     ] = (
         "verify",
         "identify",
         "cancel",
         "status",
     )
-    """Verbs accepted from the broker. Enrolment, deletion and unlocking are off unless named here."""
+    """Verbs accepted from the broker. Enrolment, deletion, unlocking and `history` are off unless named here."""
     request_max_age_s: Seconds = 30.0
     """A request that says when it was sent is refused when that is longer ago [s]."""
     home_assistant: Annotated[str, msgspec.Meta(pattern=r"^[^/#+\x00]+\Z")] | None = None
     """Prefix under which the terminal makes itself known to Home Assistant, `homeassistant` as a rule; None for not."""
-    sign: bool = False
-    """Sign every decision with the terminal's own key, whose public half is in `info`."""
+    sign: bool | Literal["only"] = False
+    """Sign every decision with the terminal's own key, whose public half is in `info`; `only`: publish the signed form
+    and nothing beside it."""
+    expects_consumer: bool = False
+    """Keep decisions in the outbox while the broker says that nobody is subscribed to them (MQTT 5)."""
     historical_after_s: Seconds = 10.0
     """A decision that reaches the broker later than this says `historical`: nothing may open on it."""
 
@@ -342,6 +351,7 @@ def _contradictions(config: Config) -> Iterator[tuple[str, str]]:
     ):
         if getattr(segment, low) >= getattr(segment, high):
             yield f"segment.{low}", f"this must be less than segment.{high}"
+    yield from _contradictions_of_verify(config.verify)
     yield from _contradictions_of_lockout(config.lockout)
     if not re.match(r"evdev:|(isdv4|protocol4):/|replay:.", config.pen.device):
         yield "pen.device", "this begins with evdev:, or is isdv4:PATH, protocol4:PATH or replay:FILE"
@@ -358,6 +368,13 @@ def _contradictions(config: Config) -> Iterator[tuple[str, str]]:
         yield from _contradictions_of_mqtt(config.mqtt)
 
 
+def _contradictions_of_verify(verify: Verify) -> Iterator[tuple[str, str]]:
+    """Yield the same for the threshold."""
+    if verify.threshold < LEAST_THRESHOLD:
+        least = f"this must be {LEAST_THRESHOLD:g} at least"
+        yield "verify.threshold", f"{least}: below, the score model tells hardly anybody from the person"
+
+
 def _contradictions_of_lockout(lockout: Lockout) -> Iterator[tuple[str, str]]:
     """Yield the same for the lockout."""
     if lockout.first_s > lockout.longest_s:
@@ -368,6 +385,8 @@ def _contradictions_of_lockout(lockout: Lockout) -> Iterator[tuple[str, str]]:
 
 def _contradictions_of_mqtt(mqtt: Mqtt) -> Iterator[tuple[str, str]]:
     """Yield the same for the broker."""
+    if mqtt.sign == "only" and mqtt.home_assistant:
+        yield "mqtt.sign", "Home Assistant reads no signed form: `only` does not go with mqtt.home_assistant"
     if not mqtt.host:
         yield "mqtt.host", "this must name a host"
     if mqtt.password_file and not mqtt.username:

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from penlatch.errors import RequestError
-from penlatch.messages import Action, Way
+from penlatch.messages import Action, Response, Way
 from support.examples import ALICE, BOB, INFO, health
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class ScriptedVerbs:
         self.calibration: Sequence[Calibration | RequestError] = []
         """What `calibrate` plays."""
         self.refusal: RequestError | None = None
-        """What `enroll_picture` is refused with."""
+        """What `enroll_picture` and `history` are refused with."""
         self.under_way: Action | None = None
         """The action that `cancel` ends."""
         self.asked: list[tuple[object, ...]] = []
@@ -106,6 +106,13 @@ class ScriptedVerbs:
             raise RequestError(code="nothing_to_cancel", problem="the terminal is idle")
         self._cancelled.set()
         return self.under_way
+
+    async def history(self, *, instance: str, first: int, last: int) -> AsyncIterator[Response]:
+        self.asked.append(("history", instance, first, last))
+        if self.refusal:
+            raise self.refusal
+        told = tuple(d for d in self.journal if d.instance == instance and first <= d.seq <= last)
+        yield Response(status="ok", decisions=told)
 
     async def list_users(self) -> list[User]:
         return list(self.people.values())

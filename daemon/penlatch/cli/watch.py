@@ -11,6 +11,7 @@ import msgspec
 from penlatch.cli.exits import Exit
 from penlatch.cli.options import connects, json_option
 from penlatch.cli.sentences import log_line
+from penlatch.foreign import WORDS, plain
 from penlatch.messages import Action, Decision
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ WAYS: Final = {
 
 
 def _locked(locked: Locked) -> str:
-    whom = f"{locked.user}, {WAYS[locked.way]}" if locked.user else "the terminal, for identification"
+    whom = f"{plain(locked.user, WORDS)}, {WAYS[locked.way]}" if locked.user else "the terminal, for identification"
     left = f"{duration(locked.left_s)} left, until {locked.until}"
     return f"{'lockout':<12}{'':<7}{whom}: {locked.failures} signatures did not match; {left}"
 

@@ -9,7 +9,7 @@ from penlatch.messages import Way
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from penlatch.messages import Action, Calibration, Decision, Event, Health, Info, User
+    from penlatch.messages import Action, Calibration, Decision, Event, Health, Info, Response, User
 
 
 class Verbs(Protocol):
@@ -73,6 +73,13 @@ class Verbs(Protocol):
 
         Raises:
             RequestError: `unknown_user`, `busy`.
+        """
+
+    def history(self, *, instance: str, first: int, last: int) -> AsyncIterator[Response]:
+        """Give decisions of before again, by their numbers, in pages of which the last is `ok`; over MQTT only.
+
+        Raises:
+            RequestError: `busy`, `bad_request`, `unavailable`.
         """
 
     async def status(self) -> Health:

@@ -24,6 +24,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from penlatch.foreign import quoted
 from penlatch.report.credentials import read_password, tls_context
 from penlatch.report.delivery import Delivery, End, Ending, Incoming, Outcome, Will
 from penlatch.report.oneshot import OneShotClient
@@ -51,6 +52,7 @@ LARGEST_PACKET = 64 * 1024
 _QOS = 1
 _UNSUPPORTED_VERSION = 132
 _SESSION_TAKEN_OVER = 142
+_NO_MATCHING_SUBSCRIBERS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +252,8 @@ class Connection:
         timer.cancel()
         refusal = next((code for code in codes if code.is_failure), None)
         if refusal is None:
-            _resolve(delivery, Delivery(Outcome.ACCEPTED))
+            unheard = any(code.value == _NO_MATCHING_SUBSCRIBERS for code in codes)
+            _resolve(delivery, Delivery(Outcome.ACCEPTED, unheard=unheard))
         else:
             _resolve(delivery, Delivery(Outcome.REFUSED, _text(refusal, properties)))
         self._send_waiting()
@@ -333,4 +336,4 @@ def _resolve(delivery: asyncio.Future[Delivery], outcome: Delivery) -> None:
 
 def _text(code: ReasonCode, properties: Properties | None) -> str:
     said = getattr(properties, "ReasonString", None)
-    return f"{code}: {said}" if said else str(code)
+    return f"{code}: {quoted(said)}" if said else str(code)

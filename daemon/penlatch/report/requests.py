@@ -13,6 +13,7 @@ import msgspec
 from penlatch.bounded import end
 from penlatch.decoding import UNREADABLE
 from penlatch.errors import RequestError
+from penlatch.foreign import WORDS, plain
 from penlatch.messages import Request, RequestErrorCode, Response, Verb
 
 if TYPE_CHECKING:
@@ -105,7 +106,9 @@ class Requests:
         try:
             request = msgspec.json.decode(payload or b"{}", type=Request)
         except UNREADABLE as error:
-            raise RequestError(code="bad_request", problem=f"the payload is no request: {error}") from error
+            raise RequestError(
+                code="bad_request", problem=f"the payload is no request: {plain(error, WORDS)}"
+            ) from error
         self._admission.admit(verb, request)
         return request
 

@@ -8,6 +8,8 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from penlatch import __version__, bounded
 from penlatch.bolt import doubt
 from penlatch.bolt.bolt import Bolt
@@ -17,11 +19,14 @@ from penlatch.control.server import VarlinkServer
 from penlatch.errors import PenlatchError, RequestError
 from penlatch.messages import Action, Calibration, Decision, Health, Info, Part, Request, Response, User, Verb, Way
 from penlatch.report.backoff import Backoff
+from penlatch.report.outgoing import Writer
 from penlatch.report.publisher import Publisher
 from penlatch.service import health, remote
 from penlatch.service.actions import Actions
 from penlatch.service.backups import Backups
 from penlatch.service.calibrating import DEFAULT_TARGET, calibrate
+from penlatch.service.expiring import expire_for_ever
+from penlatch.service.history import History
 from penlatch.service.judge import Counts, Judge, refusal
 from penlatch.service.notify import Notifier
 from penlatch.service.worker import Worker
@@ -78,6 +83,7 @@ class Service:
         self._server = VarlinkServer(config.control, self)
         self._notifier = Notifier()
         self._errors = health.ErrorBook()
+        self._history = History(self._rows)
         self._backups = Backups(config, changed=self._health_changed)
         marker = config.store.path.parent / doubt.NAME
         self._bolt = Bolt(config.bolt, marker=marker, changed=self._health_changed) if config.bolt else None
@@ -107,6 +113,7 @@ class Service:
                 handle=self._handle,
                 changed=self._health_changed,
                 signer=self._signer,
+                instance=self._judge.instance,
             )
             self._publisher.publish_info(await self.info())
             self._publisher.publish_health(remote.published(await self.status()))
@@ -114,6 +121,7 @@ class Service:
         self._spawn(self._listener.run(), "pen")
         self._spawn(self._tell_health(), "health")
         self._spawn(self._backups.run(), "backups")
+        self._spawn(expire_for_ever(self._expire, done=self._tell_info), "expiry")
         if self._config.terminal.mode == "always":
             self._spawn(self._actions.stand_by(), "stand-by")
         self._spawn(self._keep_going(), "progress")
@@ -255,6 +263,11 @@ class Service:
         with _refusals():
             return await self._worker.call(self._judge.decisions, limit=limit, user=user)
 
+    def history(self, *, instance: str, first: int, last: int) -> AsyncGenerator[Response, None]:
+        """Give decisions of before again; see `History.answer`."""
+        only = self._config.mqtt is not None and self._config.mqtt.sign == "only"
+        return self._history.answer(instance=instance, first=first, last=last, writer=Writer(self._signer, only=only))
+
     async def info(self) -> Info:
         """Tell what this terminal is."""
         return Info(
@@ -269,6 +282,8 @@ class Service:
             requests=self._config.mqtt.requests if self._config.mqtt else (),
             boot=self._judge.boot,
             key=self._signer.jwk if self._signer else None,
+            instance=self._judge.instance or msgspec.UNSET,
+            decisions_from=await self._decisions_from(),
         )
 
     async def status(self) -> Health:
@@ -307,6 +322,9 @@ class Service:
             outbox_depth=counts.outbox_depth,
             outbox_age_s=health.age_s(counts.outbox_since),
             outbox_dropped=counts.outbox_dropped,
+            outbox_unheard=counts.outbox_unheard,
+            instance=self._judge.instance or msgspec.UNSET,
+            instance_jws=msgspec.UNSET,
             lockouts=counts.locked,
             audit=counts.audit,
             uptime_s=round(time.monotonic() - self._started, 1),
@@ -330,6 +348,23 @@ class Service:
             self._bolt.decided(decision)
         if self._publisher:
             self._publisher.wake()
+
+    async def _rows(self, instance: str, first: int, last: int, *, limit: int) -> list[Decision]:
+        with _refusals():
+            return await self._worker.call(self._judge.history, instance, first, last, limit=limit)
+
+    async def _expire(self) -> int:
+        return await self._worker.call(self._judge.expire)
+
+    async def _tell_info(self) -> None:
+        if self._publisher:
+            self._publisher.publish_info(await self.info())
+
+    async def _decisions_from(self) -> int | None:
+        try:
+            return await self._worker.call(self._judge.decisions_from)
+        except PenlatchError:  # health tells
+            return None
 
     def _handle(self, verb: Verb, request: Request) -> AsyncIterator[Response]:
         allowed = self._config.mqtt.requests if self._config.mqtt else ()
@@ -390,7 +425,7 @@ class Service:
             log.info("the database can be used again: start %d", self._judge.boot)
             if self._publisher:
                 self._signer = await self._find_signer()
-                self._publisher.start_over(self._judge.boot, self._signer)
+                self._publisher.start_over(self._judge.boot, self._signer, self._judge.instance)
                 self._publisher.publish_info(await self.info())
             self._health_changed()
 
@@ -427,8 +462,8 @@ class _Outbox:
     async def pending(self, *, limit: int, after: int) -> list[Decision]:
         return await self._worker.call(self._judge.pending, limit=limit, after=after)
 
-    async def delivered(self, seq: int) -> None:
-        await self._worker.call(self._judge.delivered, seq)
+    async def delivered(self, seq: int, *, unheard: bool = False) -> None:
+        await self._worker.call(self._judge.delivered, seq, unheard=unheard)
 
 
 @contextlib.contextmanager

@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from penlatch import names
+from penlatch import clock, names
 from penlatch.clock import utc_now
 from penlatch.errors import ModelError, PenlatchError, RequestError, StoreError, TraceError, UnlikePicturesError
 from penlatch.messages import (
@@ -200,6 +200,11 @@ class Judge:
     def boot(self) -> int:
         """Which start of the daemon this is; 0 while there is no database to count in."""
         return self._store.boot if self._store else 0
+
+    @property
+    def instance(self) -> str | None:
+        """Life of the database, None while it cannot be used."""
+        return self._store.instance if self._store else None
 
     @property
     def runtime(self) -> str:
@@ -607,9 +612,23 @@ class Judge:
         """List decisions that the broker has not acknowledged, oldest first."""
         return self._store.pending(limit=limit, after=after) if self._store else []
 
-    def delivered(self, seq: int) -> None:
+    def delivered(self, seq: int, *, unheard: bool = False) -> None:
         """Take a decision out of the outbox."""
-        self._need_store().delivered(seq)
+        self._need_store().delivered(seq, unheard=unheard)
+
+    def history(self, instance: str, first: int, last: int, *, limit: int) -> list[Decision]:
+        """List decisions of an instance by their numbers."""
+        return self._need_store().decisions_of(instance, first, last, limit=limit)
+
+    def decisions_from(self) -> int | None:
+        """Return the number of the oldest decision that is kept, None while the database cannot be used."""
+        return self._store.decisions_from() if self._store else None
+
+    def expire(self) -> int:
+        """Take some decisions older than `store.keep_days` away and return how many, as far as the clock is right."""
+        if self._store is None or not clock.synchronised():
+            return 0
+        return self._store.expire(keep=timedelta(days=self._config.store.keep_days), now=datetime.now(UTC))
 
     def counts(self) -> Counts:
         """Count what health tells."""
@@ -623,6 +642,7 @@ class Judge:
             outbox_depth=self._store.outbox_depth(),
             outbox_since=self._store.oldest_pending(),
             outbox_dropped=self._store.dropped(),
+            outbox_unheard=self._store.unheard(),
             locked=locked,
             audit=AuditHead(number=audit.number, mac=audit.mac),
         )
@@ -688,6 +708,7 @@ class Counts(msgspec.Struct, frozen=True):
     outbox_since: str | None = None
     """When the first decision in the outbox was made."""
     outbox_dropped: int = 0
+    outbox_unheard: int = 0
     locked: tuple[Locked, ...] = ()
     audit: AuditHead | None = None
 

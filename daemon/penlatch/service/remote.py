@@ -9,6 +9,7 @@ import msgspec
 
 from penlatch.errors import NameTakenError, RequestError
 from penlatch.messages import Armed, Response, Way
+from penlatch.rounding import rounded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,7 +21,7 @@ BROKER: Final = "mqtt"
 """Who asks, in the audit: the broker's clients are not known by name."""
 
 
-async def answer(
+async def answer(  # noqa: C901, PLR0912 - a branch for each verb
     verbs: Verbs, verb: Verb, request: Request, *, may_list: bool = False
 ) -> AsyncGenerator[Response, None]:
     """Yield the responses to one request: progress, then exactly one that is `ok` or `error`.
@@ -35,7 +36,7 @@ async def answer(
             try:
                 async for event in events:
                     done = not isinstance(event, Armed) and event.done
-                    yield Response(status="ok" if done else "progress", transaction=told, data=event)
+                    yield Response(status="ok" if done else "progress", transaction=told, data=rounded(event))
                     if done:
                         return
                 raise RequestError(code="unavailable", problem="the terminal stopped before there was a result")
@@ -48,6 +49,9 @@ async def answer(
         elif verb == "delete_user":
             await verbs.delete_user(_user(request))
             yield Response(status="ok", transaction=told)
+        elif verb == "history":
+            async for page in _history(verbs, request):
+                yield page
         elif verb == "unlock":
             await verbs.unlock(_unlocked(request), by=BROKER)
             yield Response(status="ok", transaction=told)
@@ -75,6 +79,12 @@ def _action(verbs: Verbs, verb: Verb, request: Request) -> AsyncIterator[Event]:
     return verbs.enroll(
         _user(request), references=request.references, extend=request.extend, transaction=request.transaction
     )
+
+
+def _history(verbs: Verbs, request: Request) -> AsyncIterator[Response]:
+    if request.instance is None or request.first is None or request.last is None:
+        raise RequestError(code="bad_request", problem="`instance`, `from` and `to` say which decisions are meant")
+    return verbs.history(instance=request.instance, first=request.first, last=request.last)
 
 
 def _user(request: Request) -> str:

@@ -30,6 +30,16 @@ def decisions_of(rows: Iterable[sqlite3.Row | dict[str, Any]], *, path: Path) ->
         ]
 
 
+def decisions_of_instance(database: Database, instance: str, first: int, last: int, *, limit: int) -> list[Decision]:
+    """Return the first `limit` decisions of an instance from number `first` to `last`, in order.
+
+    Raises:
+        StoreError: if they cannot be read.
+    """
+    query = "SELECT * FROM decisions WHERE seq BETWEEN ? AND ? AND instance = ? ORDER BY seq LIMIT ?"
+    return decisions_of(database.rows(query, (first, last, instance, limit)), path=database.path)
+
+
 def decisions_between(database: Database, first: int, last: int) -> list[Decision]:
     """Return the decisions with these numbers and all between them, in order.
 

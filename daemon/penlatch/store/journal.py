@@ -216,14 +216,28 @@ class Journal:
             return ""
         return oldest.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
-    def delivered(self, seq: int) -> None:
+    def delivered(self, seq: int, *, unheard: bool = False) -> None:
         """Take a decision out of the outbox: the broker has it. Saying so twice does no harm.
+
+        Args:
+            seq: its number.
+            unheard: count it as one to which nobody was subscribed.
 
         Raises:
             StoreError: if it cannot be written.
         """
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM outbox WHERE seq = ?", (seq,))
+            gone = connection.execute("DELETE FROM outbox WHERE seq = ?", (seq,)).rowcount
+            if unheard and gone:
+                meta.keep(connection, "unheard", self.unheard() + 1)
+
+    def unheard(self) -> int:
+        """Return how many decisions a broker took while nobody was subscribed to them.
+
+        Raises:
+            StoreError: if it cannot be read.
+        """
+        return meta.tally(self._database, "unheard")
 
     def outbox_depth(self) -> int:
         """Return how many decisions wait for the broker.

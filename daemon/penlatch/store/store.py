@@ -11,6 +11,8 @@ from penlatch.store.audit import Audit, Head, Kind
 from penlatch.store.binding import bind
 from penlatch.store.calibrations import Calibrations
 from penlatch.store.database import Database
+from penlatch.store.decision_rows import decisions_of_instance
+from penlatch.store.expiry import Expiry
 from penlatch.store.journal import Journal, Limits
 from penlatch.store.keys import current, signing_key
 from penlatch.store.people import History, People, StoredTemplate
@@ -20,6 +22,7 @@ from penlatch.store.signatures import Signatures
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import datetime, timedelta
     from pathlib import Path
 
     from penlatch.config import Replay
@@ -47,6 +50,7 @@ class Store:
         self._people = People(database, vault, self._audit)
         self._pictures = Pictures(database, vault, self._audit)
         self._journal = Journal(database, self._audit, boot=self.boot, limits=limits)
+        self._expiry = Expiry(database, self._audit)
         self._calibrations = Calibrations(database, vault, self._audit)
         self._signatures = Signatures(database, vault)
         self.path = database.path
@@ -253,9 +257,30 @@ class Store:
         """Return what waits in the outbox, in order: see `Journal.pending`."""
         return self._journal.pending(limit=limit, after=after)
 
-    def delivered(self, seq: int) -> None:
+    def delivered(self, seq: int, *, unheard: bool = False) -> None:
         """Take a decision out of the outbox: see `Journal.delivered`."""
-        self._journal.delivered(seq)
+        self._journal.delivered(seq, unheard=unheard)
+
+    def unheard(self) -> int:
+        """Return how many decisions nobody was subscribed to: see `Journal.unheard`."""
+        return self._journal.unheard()
+
+    @property
+    def instance(self) -> str:
+        """Life of the database: 32 hexadecimal digits."""
+        return self._journal.instance
+
+    def decisions_of(self, instance: str, first: int, last: int, *, limit: int) -> list[Decision]:
+        """Return decisions of an instance by their numbers: see `decisions_of_instance`."""
+        return decisions_of_instance(self._database, instance, first, last, limit=limit)
+
+    def decisions_from(self) -> int:
+        """Return the number of the oldest decision that is still here: see `Expiry.first`."""
+        return self._expiry.first()
+
+    def expire(self, *, keep: timedelta, now: datetime) -> int:
+        """Take old decisions away: see `Expiry.expire`."""
+        return self._expiry.expire(keep=keep, now=now)
 
     def outbox_depth(self) -> int:
         """Return how many decisions wait for the broker."""

@@ -15,17 +15,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "daemon" / "penlatch"
 
 LEAVES = {
-    "asker",
-    "bounded",
-    "clock",
-    "decoding",
-    "foreign",
-    "ink",
-    "errors",
-    "messages",
-    "moment",
+    *("asker", "bounded", "clock", "config", "decoding", "errors", "foreign", "ink", "messages", "moment", "names"),
     "rounding",
-    "config",
 }
 
 MAY_KNOW: dict[str, set[str]] = {
@@ -35,7 +26,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "decoding": set(),
     "foreign": set(),
     "errors": {"foreign"},
-    "messages": {"foreign"},
+    "names": set(),
+    "messages": {"foreign", "names"},
     "moment": {"messages"},
     "rounding": {"messages"},
     "ink": {"decoding", "errors", "foreign"},
@@ -45,7 +37,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "signal": LEAVES,
     "verify": LEAVES | {"signal"},
     # what knows messages, not pens
-    "store": {"clock", "decoding", "errors", "foreign", "messages", "moment", "config"},
+    "store": {"names", "clock", "decoding", "errors", "foreign", "messages", "moment", "config"},
     "report": {"asker", "bounded", "decoding", "errors", "foreign", "messages", "moment", "rounding", "config"},
     "control": {"asker", "bounded", "decoding", "errors", "foreign", "messages", "rounding", "config"},
     "bolt": {"bounded", "errors", "messages", "config"},
@@ -66,7 +58,7 @@ RUNTIMES = {"tflite_runtime", "ai_edge_litert"}
 
 NOT_AT_RUN_TIME = {"scipy", "tensorflow", "keras", "sklearn", "matplotlib", "PIL", "training", "pytest", "amqtt"}
 
-OPTIONAL = {("cli/picture.py", "PIL"), ("bolt/line.py", "gpiod")}
+OPTIONAL = {("cli/scan.py", "PIL"), ("bolt/line.py", "gpiod")}
 """What a file imports only if it is there: an extra of the package."""
 
 IMPORT_NAMES = {

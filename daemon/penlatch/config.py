@@ -109,6 +109,8 @@ class Enroll(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     timeout_s: Annotated[float, msgspec.Meta(gt=0, le=600)] = 600.0
     min_complexity: Probability = 0.18
     """A simpler signature is refused as a reference: a circle has 0.16."""
+    sittings_per_day: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3
+    """Further sittings that a person may begin within 24 hours."""
 
 
 class Lockout(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -206,6 +208,8 @@ class Bolt(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long it is open [s]."""
     purposes: Annotated[tuple[Purpose, ...], msgspec.Meta(min_length=1)] = (DOOR,)
     """Purposes of a signature for which it opens."""
+    grades: tuple[Literal["pen", "picture"], ...] = ("pen",)
+    """Grades of the decisions that open it. A picture shows no movement: a forger who copies it passes."""
 
 
 class Tls(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -139,3 +139,26 @@ class UnstoredError(RequestError):
         self.reason = reason
         problem = f"{verdict}, {reason}; too many errors and retries today, this one is not stored: see penlatch status"
         super().__init__(code="unavailable", problem=problem)
+
+
+class UnlikePicturesError(RequestError):
+    """A picture does not show the signature by which a person is known."""
+
+    def __init__(self, *, name: str) -> None:
+        self.name = name
+        problem = f"this picture is unlike those that {name} has"
+        super().__init__(
+            code="bad_request", problem=f"{problem}; to enrol another signature, first: penlatch user delete {name}"
+        )
+
+
+class NameTakenError(RequestError):
+    """A new name looks like that of somebody who is enrolled."""
+
+    def __init__(self, *, name: str, existing: str) -> None:
+        self.existing = existing
+        """Name that it looks like: only for those who may list people."""
+        self.discreet = f"{name} cannot be enrolled: people may take it for another name; choose another one"
+        """The problem without the existing name."""
+        problem = f"{name} cannot be enrolled: people may take it for {existing}, who is enrolled; choose another name"
+        super().__init__(code="already_enrolled", problem=problem)

@@ -10,10 +10,14 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from penlatch import names
 from penlatch.foreign import plain
 
-UserName = Annotated[str, msgspec.Meta(pattern=r"^[\w][\w.@-]{0,63}\Z")]
+UserName = Annotated[str, msgspec.Meta(pattern=names.PATTERN)]
 """Name of an enrolled person: 1 to 64 letters, digits and `. _ @ -`, not beginning with one of `. @ -`."""
+
+GivenName = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": names.PATTERN})]
+"""Name as somebody gives it, in any Unicode normalization form: its NFC is a `UserName`."""
 
 TerminalName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")]
 """Name of a terminal: one level of an MQTT topic and a file name at once."""
@@ -99,6 +103,8 @@ class Reason(StrEnum):
     # retry, while enrolling
     DISAGREES = "disagrees"
     """The reference is unlike the ones before it."""
+    UNLIKE_PICTURES = "unlike_pictures"
+    """The reference is unlike the pictures by which the person is known."""
     TOO_SIMPLE = "too_simple"
     """The signature is so simple that anybody could write it (`enroll.min_complexity`)."""
     OUTLIER = "outlier"
@@ -156,7 +162,7 @@ class DecisionDraft(Message, frozen=True, kw_only=True):
     time: str
     """When it was decided, RFC 3339 in UTC with milliseconds."""
     action: Action
-    """`verify` or `identify`."""
+    """`verify` or `identify`; `enroll` for a signature that opens a further sitting, or does not belong to the name."""
     user: str | None
     """Who was asked for, or who was identified; None where nobody was."""
     purpose: Purpose = CHECK
@@ -165,7 +171,7 @@ class DecisionDraft(Message, frozen=True, kw_only=True):
     """Kind of the references; None for a signature that was not judged."""
     verdict: Verdict
     done: bool
-    """False for a retry: the action goes on."""
+    """False for a retry, and in an enrolment: the action goes on."""
     reason: Reason
     reasons: tuple[Disagreement, ...] = ()
     """Every aspect that was compared, the one that disagreed most first; empty where nothing was judged."""
@@ -556,7 +562,7 @@ class Request(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     more than was asked for.
     """
 
-    user: UserName | None = None
+    user: GivenName | None = None
     references: Annotated[int, msgspec.Meta(ge=1, le=12)] | None = None
     """For `enroll`: how many references to take, at least 3 of a new person; None for the configured number."""
     extend: bool = False
@@ -576,11 +582,13 @@ class Request(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When it was sent, RFC 3339 with a zone: it is refused when that is long ago (`mqtt.request_max_age_s`)."""
 
     def __post_init__(self) -> None:
-        """Hold a first enrolment to the least number of references.
+        """Hold the name to the rule for names, and a first enrolment to the least number of references.
 
         Raises:
-            ValueError: if it asks for fewer.
+            ValueError: if the name is none, or the enrolment asks for fewer references.
         """
+        if self.user is not None and (problem := names.problem_of(self.user)):
+            raise ValueError(f"{problem} - at `$.user`")
         if self.references is not None and self.references < LEAST_REFERENCES and not self.extend:
             raise ValueError(f"a new person gives at least {LEAST_REFERENCES} `references`")
 

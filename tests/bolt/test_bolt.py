@@ -16,7 +16,7 @@ from penlatch.bolt import command as command_module
 from penlatch.bolt.bolt import FRESH_S, Bolt
 from penlatch.config import Bolt as Rule
 from penlatch.errors import BoltError
-from penlatch.messages import Decision, Verdict
+from penlatch.messages import Decision, Grade, Verdict
 from support.examples import decision
 from support.waiting import eventually
 
@@ -82,6 +82,8 @@ async def test_a_fresh_match_opens_it() -> None:
         {"verdict": Verdict.RETRY, "done": False},
         {"verdict": Verdict.ERROR},
         {"done": False},
+        {"grade": Grade.PICTURE},
+        {"grade": None},
         {"historical": True},
         {"user": None},
         {"time": (NOW - timedelta(seconds=FRESH_S + 0.1)).isoformat()},
@@ -512,3 +514,17 @@ class TestLine:
         bolt = Bolt(Rule(gpio_line=17))
         bolt.look()
         assert "pip install gpiod" in bolt.health.detail
+
+
+@pytest.mark.parametrize(
+    ("grades", "opens"), [(("pen",), [1]), (("picture",), [2]), (("pen", "picture"), [1, 2]), ((), [])]
+)
+async def test_it_opens_for_the_configured_grades_alone(grades: Any, opens: list[int]) -> None:
+    recorder = Recorder()
+    recorder.release.set()
+    bolt = Bolt(Rule(command=("/bin/true",), grades=grades), actuator=recorder, now=lambda: NOW)
+    for seq, grade in enumerate((Grade.PEN, Grade.PICTURE, None), start=1):
+        bolt.decided(match(seq, grade=grade))
+        await asyncio.sleep(0.01)
+    assert recorder.opened == opens
+    await bolt.stop()

@@ -19,6 +19,8 @@ from penlatch.cli import main
 from penlatch.control.client import Client
 from penlatch.errors import RequestError
 from penlatch.messages import Action, Armed, Verdict, Way
+from penlatch.signal.preprocess import clean
+from penlatch.signal.raster import draw
 from penlatch.sim.tablet import Isdv4Tablet
 from penlatch.sim.writer import Writer
 from support.door import know
@@ -93,6 +95,22 @@ def test_another_hand_is_not(terminal: Terminal, tablet: Isdv4Tablet) -> None:
 def test_the_signature_must_be_of_the_user_that_is_named(terminal: Terminal, tablet: Isdv4Tablet) -> None:
     assert signs(start(terminal, PAM_USER="eve"), tablet, genuine(6)) == 3
     assert signs(start(terminal, "--user", "ada", PAM_USER="root"), tablet, genuine(7)) == 0
+
+
+def test_a_match_with_a_picture_suffices_only_where_it_is_said(terminal: Terminal, tablet: Isdv4Tablet) -> None:
+    raster = draw(clean(EVE.genuine(np.random.default_rng(20)))).tobytes()
+    client = Client(terminal.socket)
+    client.enroll_picture("eve", raster)
+    try:
+        rng = np.random.default_rng(21)
+        process = start(terminal, PAM_USER="eve")
+        assert signs(process, tablet, EVE.genuine(rng)) == 1
+        assert process.stdout
+        assert "grade picture does not suffice" in process.stdout.read()
+        assert signs(start(terminal, "--grade", "picture", PAM_USER="eve"), tablet, EVE.genuine(rng)) == 0
+        assert signs(start(terminal, "--grade", "picture"), tablet, genuine(22)) == 1
+    finally:
+        client.delete_user("eve")
 
 
 def test_nobody_who_signs_in_time_is_not(terminal: Terminal) -> None:

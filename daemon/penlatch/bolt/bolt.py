@@ -97,6 +97,7 @@ class Bolt:
             age_s: returns the age of a decision [s]; None for its age by the time of day alone.
         """
         self._actuator = actuator or _actuator(rule)
+        self._grades = frozenset(rule.grades)
         self._changed = changed
         self._purposes = frozenset(rule.purposes)
         self._age_s = age_s or (lambda decision: _age_by_day_s(decision, now()))
@@ -130,6 +131,9 @@ class Bolt:
             return
         if decision.purpose not in self._purposes:
             log.info("the bolt stays shut: decision %d was asked for `%s`", decision.seq, decision.purpose)
+            return
+        if decision.grade not in self._grades:
+            log.warning("the bolt stays shut: decision %d is of grade %s", decision.seq, decision.grade or "none")
             return
         if not self.look():
             log.error("the bolt stays shut for decision %d: %s", decision.seq, self.health.detail)

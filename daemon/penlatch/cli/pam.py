@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from penlatch import names
 from penlatch.cli.exits import Exit
 from penlatch.cli.options import connects, json_option
 from penlatch.cli.sign import follow
@@ -28,15 +29,25 @@ LIMIT_S = 60.0
 @click.option(
     "--timeout", "limit_s", type=click.FloatRange(1, 600), default=LIMIT_S, show_default=True, help="Limit [s]."
 )
+@click.option(
+    "--grade",
+    "grades",
+    type=click.Choice(("pen", "picture")),
+    multiple=True,
+    default=("pen",),
+    show_default=True,
+    help="Kind of the references that suffice; may be given twice.",
+)
 @json_option
 @connects
-def pam(client: Client, user: str | None, limit_s: float, *, as_json: bool) -> None:
+def pam(client: Client, user: str | None, limit_s: float, grades: tuple[str, ...], *, as_json: bool) -> None:
     """Authenticate a user by their signature; called by pam_exec, which gives PAM_TYPE and PAM_USER.
 
     The person signs to log in: a signature for a door logs nobody in, and this one opens none. Whoever runs it must be
     allowed to use the daemon's socket. Of the environment it believes PAM_TYPE and PAM_USER alone: neither
     PENLATCH_SOCKET nor PENLATCH_CONFIG. Exit status: 0 a match; anything else is none: 1 no
-    match, 2 wrong usage, 3 time-out, cancelled, the daemon not there or gone, or any other error.
+    match, 2 wrong usage, 3 time-out, cancelled, the daemon not there or gone, or any other error. A match with a
+    scanned picture is none, unless --grade picture says so: whoever copies the picture would pass.
 
     \b
     Example, in a file of /etc/pam.d:
@@ -64,6 +75,10 @@ def pam(client: Client, user: str | None, limit_s: float, *, as_json: bool) -> N
         signal.setitimer(signal.ITIMER_REAL, 0)
     refused = isinstance(last, Decision) and last.verdict is Verdict.NO_MATCH
     lets_in = _lets_in(last, user=name, transaction=transaction)
+    grade = last.grade if isinstance(last, Decision) else None
+    if lets_in and (grade is None or grade.value not in grades):
+        click.echo(f"penlatch: a match of the grade {grade or 'unknown'} does not suffice here (--grade)")
+        lets_in, refused = False, True
     click.get_current_context().exit(Exit.OK if lets_in else Exit.NO if refused else Exit.FAILED)
 
 
@@ -76,6 +91,11 @@ def _lets_in(last: Event, *, user: str, transaction: str) -> bool:
         and not last.historical
         and last.action is Action.VERIFY
         and last.purpose == LOGIN
-        and last.user == user
+        and _is(user, last.user)
         and last.transaction == transaction
     )
+
+
+def _is(name: str, decided: str | None) -> bool:
+    """Tell whether a decision is about the person of this name, in any spelling of Unicode."""
+    return decided is not None and names.normal(decided) == names.normal(name)

@@ -50,6 +50,10 @@ SENTENCES: Mapping[Reason, Sentence] = {
     Reason.DISAGREES: Sentence(
         "it is unlike the signatures before it", "Sign the way you always do; the same person must give them all."
     ),
+    Reason.UNLIKE_PICTURES: Sentence(
+        "it is unlike the pictures by which this person is known",
+        "Sign as on the pictures; to enrol another signature, delete the person first: penlatch user delete NAME.",
+    ),
     Reason.TOO_SIMPLE: Sentence(
         "it is so simple that anybody could write it", "Sign with your whole name, or with more than one line."
     ),

@@ -44,7 +44,9 @@ LET_GO_S = 0.1
 OVERTIME_LOOK_S = 0.05
 """How often an action whose time is over looks whether the person has finished signing [s]."""
 STRANGERS = 3
-"""So many signatures in a row that are unlike the references of earlier sittings end a second one."""
+"""Signatures in a row that do not belong to a known name and so end its enrolment."""
+STRANGE = frozenset({Reason.DISAGREES, Reason.UNLIKE_PICTURES, Reason.REPLAY})
+"""Reasons of a refusal that count for the lockout where the name is known."""
 REPLACEMENTS = 2
 """How many outliers an enrolment replaces; whoever signs so differently is taken as they are."""
 
@@ -56,6 +58,10 @@ class _Run:
     asked: Asked
     deadline: float
     """When it must have an end, on the event loop's clock [s]."""
+    captures: int = 0
+    """Captures of an enrolment so far."""
+    strange: int = 0
+    """Signatures in a row that do not belong to the name."""
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     told: asyncio.Queue[Event | PenlatchError | None] = field(default_factory=asyncio.Queue)
     """What the asker hears: events, then None or what went wrong."""
@@ -112,7 +118,7 @@ class Actions:
                 for one alone.
         """
         self._allow(purpose)
-        await self._require(user)
+        user = await self._require(user)
         asked = Asked(Action.VERIFY, user, transaction, purpose=purpose, by=way, asker=asking())
         flow = self._judging(self._judge.verify)
         async with contextlib.aclosing(self._perform(asked, flow, self._config.verify.timeout_s)) as events:
@@ -143,6 +149,7 @@ class Actions:
             RequestError: `busy`, `already_enrolled`, `unavailable`; to extend, `unknown_user`, and `bad_request` where
                 there is no room for so many.
         """
+        user = await self._call(self._judge.name_of, user)
         begun = await self._call(self._judge.references_of, user, extend=extend)
         asked = Asked(Action.ENROLL, user, transaction, asker=asking())
         room = MOST_REFERENCES - len(begun.earlier)
@@ -330,7 +337,7 @@ class Actions:
             return await self._note(run, Verdict.RETRY, capture.reason, attempt=attempt)
         decision = await self._worker.call(decide, run.asked, capture.trace, ended=capture.ended, attempt=attempt)
         self._tell(run, decision)
-        if decision.verdict is Verdict.MATCH:
+        if decision.verdict is Verdict.MATCH and run.asked.action is not Action.ENROLL:
             self._spawn(self._adapt(decision, capture.trace), "adapt")
         return decision
 
@@ -361,8 +368,13 @@ class Actions:
         if not self._listener.present:
             tell("error", Reason.NO_PEN)
             return
+        locked_s = await self._worker.call(self._judge.locked_s, run.asked)
+        if references.claim and locked_s:
+            tell("error", Reason.LOCKED)
+            return
         self._listener.arm()
-        refused = await self._take_references(run, references, stages, tell)
+        refused = await self._open_sitting(run) if references.earlier else None
+        refused = refused or await self._take_references(run, references, stages, tell)
         refused = refused or await self._worker.call(self._judge.enroll, user, references)
         if refused:
             tell("error", refused)
@@ -370,35 +382,79 @@ class Actions:
         quality, advice = await self._worker.call(self._judge.worth, user)
         tell("enrolled", quality=quality, advice=advice)
 
+    async def _open_sitting(self, run: _Run) -> Reason | None:
+        """Ask for one signature that matches, before a person who is enrolled gives more references.
+
+        It is a decision like any other, and it opens nothing: `done` is false, since the enrolment goes on.
+
+        Returns:
+            Why the sitting may not begin, None where it may.
+        """
+        for _ in range(self._config.verify.tries):
+            run.captures += 1
+            capture = await self._next_capture(run, run.captures)
+            if isinstance(capture, Reason):
+                return capture
+            try:
+                decision = await self._judge_capture(run, self._judge.verify, capture, attempt=run.captures)
+            except UnstoredError as error:
+                if error.verdict != Verdict.RETRY:
+                    raise
+                continue  # the person may sign again, as after a retry that is stored
+            if decision.verdict is not Verdict.RETRY:
+                return None if decision.verdict is Verdict.MATCH else decision.reason
+        return Reason.TOO_MANY_RETRIES
+
     async def _take_references(
         self, run: _Run, references: References, stages: int, tell: Callable[..., None]
     ) -> Reason | None:
         """Take captures until `references` are complete and none is unlike all others; return why that failed."""
-        attempt = strange = replaced = 0
-        while True:
-            while len(references.accepted) < stages:
-                attempt += 1
-                capture = await self._next_capture(run, attempt)
-                if isinstance(capture, Reason):
-                    return capture
-                if not isinstance(capture, Signature):
-                    tell("retry", capture.reason)
-                    continue
-                refused = await self._worker.call(self._judge.add_reference, references, capture.trace)
-                strange = strange + 1 if refused is Reason.DISAGREES else 0
-                if references.earlier and strange >= STRANGERS:
-                    return Reason.DISAGREES
-                if refused:
-                    tell("retry", refused)
-                elif len(references.accepted) < stages:
-                    tell("accepted")
-            if replaced >= REPLACEMENTS:
-                return None
+        for replaced in range(REPLACEMENTS + 1):
+            end = await self._fill(run, references, stages, tell)
+            if end is not None or replaced == REPLACEMENTS:
+                return end
             odd = await self._worker.call(self._judge.take_out_outlier, references)
             if odd is None:
                 return None
-            replaced += 1
             tell("retry", Reason.OUTLIER, replaces=odd)
+        return None
+
+    async def _fill(self, run: _Run, references: References, stages: int, tell: Callable[..., None]) -> Reason | None:
+        """Take captures until there are `stages` references; return why that failed."""
+        while len(references.accepted) < stages:
+            run.captures += 1
+            capture = await self._next_capture(run, run.captures)
+            if isinstance(capture, Reason):
+                return capture
+            if not isinstance(capture, Signature):
+                tell("retry", capture.reason)
+                continue
+            refused = await self._worker.call(self._judge.add_reference, references, capture.trace)
+            if references.claim:
+                end = await self._count_strangers(run, capture, refused)
+                if end is not None:
+                    return end
+            if refused:
+                tell("retry", refused)
+            elif len(references.accepted) < stages:
+                tell("accepted")
+        return None
+
+    async def _count_strangers(self, run: _Run, capture: Signature, refused: Reason | None) -> Reason | None:
+        """Record a signature that does not belong to the name: the lockout counts it like any that does not match.
+
+        Returns:
+            Why that ends the enrolment, None where it goes on.
+        """
+        if refused is None or refused not in STRANGE:
+            run.strange = 0
+            return None
+        run.strange += 1
+        record = self._judge.refuse_reference
+        self._tell(run, await self._worker.call(record, run.asked, capture.trace, refused, attempt=run.captures))
+        if await self._worker.call(self._judge.locked_s, run.asked):
+            return Reason.LOCKED
+        return refused if run.strange >= STRANGERS else None
 
     async def _next_capture(self, run: _Run, attempt: int) -> Capture | Reason:
         """Wait for a capture; return TIMEOUT or CANCELLED where none comes. Nobody is cut off while signing."""
@@ -450,9 +506,12 @@ class Actions:
         run.told.put_nowait(event)
         self._monitors.tell(event)
 
-    async def _require(self, user: str) -> None:
-        if not await self._call(self._judge.is_enrolled, user):
+    async def _require(self, user: str) -> str:
+        """Return the name of somebody who is enrolled, in the spelling under which they are known."""
+        # One call, so that no signature is judged between two of them.
+        if (known := await self._call(self._judge.enrolled_as, user)) is None:
             raise RequestError(code="unknown_user", problem=f"nobody is enrolled as {user}")
+        return known
 
     async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call into the worker on behalf of an asker, who is answered `unavailable` where a part is broken."""

@@ -389,7 +389,8 @@ class Service:
             return None
 
     def _handle(self, verb: Verb, request: Request) -> AsyncIterator[Response]:
-        return remote.answer(self, verb, request)
+        allowed = self._config.mqtt.requests if self._config.mqtt else ()
+        return remote.answer(self, verb, request, may_list="list_users" in allowed)
 
     def _health_changed(self) -> None:
         self._health_due.set()

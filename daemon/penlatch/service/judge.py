@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from penlatch import clock
+from penlatch import clock, names
 from penlatch.asker import UNKNOWN, Asker
 from penlatch.clock import utc_now
-from penlatch.errors import ModelError, PenlatchError, RequestError, StoreError, TraceError
+from penlatch.errors import ModelError, PenlatchError, RequestError, StoreError, TraceError, UnlikePicturesError
 from penlatch.messages import (
     CHECK,
     MOST_REFERENCES,
@@ -26,6 +26,7 @@ from penlatch.messages import (
     AuditHead,
     Decision,
     DecisionDraft,
+    Grade,
     Locked,
     Part,
     Quality,
@@ -36,6 +37,7 @@ from penlatch.messages import (
     Way,
 )
 from penlatch.moment import Clocks, Made
+from penlatch.service.claims import Claim, OfPictures, Sittings
 from penlatch.service.gallery import Gallery
 from penlatch.service.lockout import NEAR, TERMINAL, Lockout
 from penlatch.service.memory import Memory
@@ -94,6 +96,7 @@ class Judge:
         self._roster: Roster | None = None
         self._gallery: Gallery | None = None
         self._memory: Memory | None = None
+        self._sittings: Sittings | None = None
         self.threshold = Threshold(value=config.verify.threshold, source="configured")
         """The threshold in use, and where it comes from."""
         self._lockout = Lockout(config.lockout)
@@ -137,6 +140,7 @@ class Judge:
             self.close()
             return False
         self._gallery = Gallery(self._store, self._config.verify.models)
+        self._sittings = Sittings(self._store, per_day=self._config.enroll.sittings_per_day)
         self._load_people()
         return True
 
@@ -239,6 +243,7 @@ class Judge:
                 lambda verifier: (name, gallery.judge(name, trace, threshold=verifier.threshold)),
                 ended=ended,
                 attempt=attempt,
+                grade=Grade.PICTURE,
             )
         if template is None:
             reason = Reason.NOT_ENROLLED if self.models.ok else Reason.MODEL
@@ -273,6 +278,7 @@ class Judge:
         *,
         ended: float,
         attempt: int,
+        grade: Grade = Grade.PEN,
     ) -> Decision:
         try:
             verifier = self.verifier
@@ -323,6 +329,7 @@ class Judge:
             near=near,
             raised=raised,
             judgement=judgement,
+            grade=grade,
             attempt=attempt,
             pen=trace.pen.name,
             latency_ms=latency_ms,
@@ -342,6 +349,7 @@ class Judge:
         raised: float = 0.0,
         pen: str | None = None,
         judgement: Judgement | None = None,
+        grade: Grade | None = None,
         latency_ms: float | None = None,
         course: NDArray[np.int16] | None = None,
     ) -> Decision:
@@ -352,8 +360,10 @@ class Judge:
             action=asked.action,
             user=user or asked.user,
             purpose=asked.purpose,
+            grade=grade,
             verdict=verdict,
-            done=verdict is not Verdict.RETRY,
+            # In an enrolment, the action goes on, or ends with an event of its own.
+            done=verdict is not Verdict.RETRY and asked.action is not Action.ENROLL,
             reason=reason,
             reasons=judgement.reasons if judgement else (),
             probability=judgement.probability if judgement else None,
@@ -381,9 +391,15 @@ class Judge:
 
     # -- people --------------------------------------------------------------------------------------------------
 
-    def is_enrolled(self, user: str) -> bool:
-        """Tell whether `user` is enrolled, whether or not the models can be used."""
-        return any(known.name == user for known in self._need_store().users())
+    def enrolled_as(self, user: str) -> str | None:
+        """Return under which spelling `user` is enrolled, None for nobody; whether or not the models can be used."""
+        known = self._need_store().names()
+        name = names.resolved(user, known)
+        return name if name in known else None
+
+    def name_of(self, user: str) -> str:
+        """Return under which spelling a person of this name is known, or would be; see `names.resolved`."""
+        return names.resolved(user, self._need_store().names())
 
     def users(self) -> list[User]:
         """List the enrolled people."""
@@ -395,6 +411,7 @@ class Judge:
         Raises:
             RequestError: `unknown_user`.
         """
+        user = self.name_of(user)
         self._need_store().delete_user(user)
         if self._roster:
             self._roster.templates.pop(user, None)
@@ -416,9 +433,9 @@ class Judge:
             RequestError: `unknown_user`.
             StoreError: if it cannot be written. The lock then stays.
         """
-        if user is not None and not self.is_enrolled(user):
+        subject = TERMINAL if user is None else self.enrolled_as(user)
+        if subject is None:
             raise RequestError(code="unknown_user", problem=f"nobody is enrolled as {user}")
-        subject = TERMINAL if user is None else user
         self._need_store().unlock(subject, by=by, time=utc_now())
         self._lockout.forget(subject)
         log.info("%s unlocked %s", by, user or "the terminal")
@@ -427,21 +444,46 @@ class Judge:
         """Return what an enrolment of `user` starts with: nothing, or to `extend` it, all they gave before.
 
         Raises:
-            RequestError: `already_enrolled`, or to extend it, `unknown_user`.
+            RequestError: `already_enrolled`; to extend it, `unknown_user`, and `not_allowed` after so many sittings in
+                a day as `enroll.sittings_per_day` allows.
             StoreError: if the database cannot be used.
             ModelError: if the models cannot.
         """
         min_complexity = self._config.enroll.min_complexity
         if extend:
+            if self._sittings:
+                self._sittings.check(user)
             earlier = tuple(self._need_roster().references(user))
             if not earlier:
                 problem = f"{user} is known by pictures and gave no references yet: enrol without --continue"
                 raise RequestError(code="bad_request", problem=problem)
-            return References(earlier=earlier, min_complexity=min_complexity)
+            return References(earlier=earlier, min_complexity=min_complexity, claim=self._claim(user))
         if any(known.name == user and known.references for known in self.users()):
             problem = f"{user} is enrolled already; --continue adds references, or delete first to begin anew"
             raise RequestError(code="already_enrolled", problem=problem)
-        return References(min_complexity=min_complexity)
+        self._need_store().check_name(user)
+        return References(min_complexity=min_complexity, claim=self._claim(user))
+
+    def _claim(self, user: str) -> Claim | None:
+        """Return what signatures for this name are compared with, None for a new person."""
+        if user in self.templates:
+            return self._need_roster().claim(user)
+        if self._need_gallery().knows(user):
+            return OfPictures(user, self._need_gallery(), self.verifier.threshold)
+        return None
+
+    def refuse_reference(self, asked: Asked, trace: Trace, reason: Reason, *, attempt: int) -> Decision:
+        """Record that a signature does not belong to a name that is known: it counts for the lockout."""
+        claim = self._claim(asked.user or "")
+        return self._record(
+            asked,
+            Verdict.NO_MATCH,
+            reason,
+            nearest=asked.user,
+            grade=claim.grade if claim else None,
+            attempt=attempt,
+            pen=trace.pen.name,
+        )
 
     def add_reference(self, references: References, trace: Trace) -> Reason | None:
         """Take `trace` as the next reference, or say why not; see `References.add`. A replay is never one."""
@@ -462,6 +504,10 @@ class Judge:
     def enroll(self, user: str, references: References) -> Reason | None:
         """Make the template of `user` from complete references and store both; see `Roster.enroll`."""
         rule = self._config.replay
+        claim = self._claim(user)
+        for given in references.accepted:
+            if claim and (unlike := claim.refuses(given.trace, given.analysis)):
+                return unlike
         refused = self._need_roster().enroll(
             user, references, time=utc_now(), remembering=rule if rule.enabled else None
         )
@@ -471,8 +517,31 @@ class Judge:
         return refused
 
     def add_picture(self, user: str, raster: bytes) -> int:
-        """Take a scanned reference of `user`, and return how many they have now; see `Gallery.add`."""
-        return self._need_gallery().add(user, raster, time=utc_now())
+        """Take a scanned reference of `user`, and return how many they have now; see `Gallery.add`.
+
+        One that is unlike those before it counts for the lockout, as a signature does.
+
+        Raises:
+            RequestError: those of `Gallery.add`; `not_allowed` while nobody is judged for this name.
+        """
+        user = self.name_of(user)
+        self._need_store().check_name(user)
+        asked = Asked(Action.ENROLL, user)
+        if self._need_gallery().knows(user) and self.locked_s(asked):
+            problem = f"too many signatures or pictures in a row did not match {user}: wait"
+            raise RequestError(code="not_allowed", problem=problem)
+        try:
+            return self._need_gallery().add(
+                user,
+                raster,
+                time=utc_now(),
+                threshold=self.verifier.threshold,
+                min_complexity=self._config.enroll.min_complexity,
+            )
+        except UnlikePicturesError:
+            reason, grade = Reason.UNLIKE_PICTURES, Grade.PICTURE
+            self._record(asked, Verdict.NO_MATCH, reason, nearest=user, grade=grade, attempt=1)
+            raise
 
     def worth(self, user: str) -> tuple[Quality | None, str | None]:
         """Return what the references of a person are worth, and what would make the template stronger, for people.
@@ -505,7 +574,7 @@ class Judge:
 
     def revert_user(self, user: str) -> int:
         """Forget the adapted references of a person and return how many; see `Roster.revert`."""
-        return self._need_roster().revert(user, time=utc_now())
+        return self._need_roster().revert(self.name_of(user), time=utc_now())
 
     @property
     def templates(self) -> Mapping[str, Template]:
@@ -544,7 +613,7 @@ class Judge:
 
     def decisions(self, *, limit: int, user: str | None) -> list[Decision]:
         """List decisions, newest first."""
-        return self._need_store().decisions(limit=limit, user=user)
+        return self._need_store().decisions(limit=limit, user=self.name_of(user) if user is not None else None)
 
     def signing_key(self) -> bytes | None:
         """Return the key with which this terminal signs its decisions, None where it does not, or cannot."""

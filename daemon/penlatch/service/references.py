@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from penlatch.ink import Trace
+    from penlatch.service.claims import Claim
     from penlatch.verify.verifier import Analysis, Verifier
 
 
@@ -35,6 +36,8 @@ class References:
     """Of this sitting."""
     earlier: tuple[Reference, ...] = ()
     """Of earlier sittings: they stay, whatever comes."""
+    claim: Claim | None = None
+    """What every signature of this sitting is compared with, where the name is known already."""
     min_complexity: float = 0.0
     """Simpler signatures are refused."""
     shown: list[NDArray[np.int16]] = field(default_factory=list)
@@ -65,8 +68,11 @@ class References:
             candidate = Reference(trace, verifier.analyse(trace))
         except TraceError:
             return Reason.TOO_LITTLE_INK
+        if self.claim is not None and (unlike := self.claim.refuses(trace, candidate.analysis)):
+            return unlike
         odd, self.refused = self.refused, None
-        before = [r.analysis for r in self.all]
+        # Earlier references are the matter of the claim: what was added later, or adapted, vouches for nobody.
+        before = [r.analysis for r in self.accepted]
         if not before or verifier.agrees(before, candidate.analysis):
             self.accepted.append(candidate)
             return None

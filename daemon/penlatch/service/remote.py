@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from penlatch.errors import RequestError
+from penlatch.errors import NameTakenError, RequestError
 from penlatch.messages import Armed, Response, Way
 from penlatch.rounding import rounded
 
@@ -22,11 +22,12 @@ BROKER: Final = "mqtt"
 
 
 async def answer(  # noqa: C901, PLR0912 - a branch for each verb
-    verbs: Verbs, verb: Verb, request: Request
+    verbs: Verbs, verb: Verb, request: Request, *, may_list: bool = False
 ) -> AsyncGenerator[Response, None]:
     """Yield the responses to one request: progress, then exactly one that is `ok` or `error`.
 
-    Whether `verb` is allowed from the broker is the publisher's to know. Closing it early cancels the action.
+    Whether `verb` is allowed from the broker is the publisher's to know. Closing it early cancels the action. Without
+    `may_list`, no refusal names a person whom the request did not name.
     """
     told = request.transaction
     try:
@@ -60,7 +61,8 @@ async def answer(  # noqa: C901, PLR0912 - a branch for each verb
         else:
             yield Response(status="ok", transaction=told, data=published(await verbs.status()))
     except RequestError as error:
-        yield Response(status="error", transaction=told, error=error.problem, code=error.code)  # type: ignore[arg-type]  # codes are raised from the literals only
+        problem = error.discreet if isinstance(error, NameTakenError) and not may_list else error.problem
+        yield Response(status="error", transaction=told, error=problem, code=error.code)  # type: ignore[arg-type]  # codes are raised from the literals only
 
 
 def published(health: Health) -> Health:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from penlatch.errors import RequestError
 from penlatch.ink import Trace
 from penlatch.messages import Reason
+from penlatch.service.claims import OfOriginals, first_sitting
 from penlatch.service.memory import seen
 from penlatch.service.references import Reference, References
 from penlatch.verify.adaptation import Accepted, Refused, exchange
@@ -64,6 +65,22 @@ class Roster:
         """
         traces = [Trace.from_bytes(data) for data in self._store.references(name)]
         return [Reference(trace, self._verifier.analyse(trace)) for trace in traces]
+
+    def claim(self, name: str, references: list[Reference] | None = None) -> OfOriginals:
+        """Return the claim to a name: the references of the first sitting.
+
+        Args:
+            name: Of somebody who gave references with a pen.
+            references: All of the person's, where they are at hand.
+
+        Raises:
+            RequestError: `unknown_user`.
+            StoreError: if a reference does not open.
+            ModelError: if the models fail.
+        """
+        known = self.references(name) if references is None else references
+        places = first_sitting(self._store.history(name))
+        return OfOriginals([known[place].analysis for place in places], self._verifier)
 
     def enroll(
         self, name: str, references: References, *, time: str, remembering: Replay | None = None
@@ -147,10 +164,11 @@ class Roster:
         if isinstance(found, Refused):
             return found
         new = Reference(trace, self._verifier.analyse(trace))
+        references = self.references(name)
+        if self.claim(name, references).refuses(trace, new.analysis):
+            return Refused.UNLIKE_ORIGINALS
         kept = [
-            reference
-            for reference, held in zip(self.references(name), history.held, strict=True)
-            if held.position != found.drops
+            reference for reference, held in zip(references, history.held, strict=True) if held.position != found.drops
         ]
         template = self._template([*kept, new])
         self._store.change_references(

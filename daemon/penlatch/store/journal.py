@@ -49,6 +49,11 @@ SELECT count(*) FROM decisions WHERE user = :user AND verdict = 'no_match' AND s
 )
 """
 
+_SITTINGS = """
+SELECT seq, time FROM decisions
+WHERE user = :user AND action = 'enroll' AND probability IS NOT NULL AND time > :after ORDER BY seq
+"""
+
 _DROPPED_AT_ONCE = 256
 """So many of the oldest are looked at for their age with each new decision, so that none takes long."""
 
@@ -180,6 +185,18 @@ class Journal:
             StoreError: if they cannot be counted.
         """
         return int(self._database.rows(_FAILURES, {"user": user, "before": before})[0][0])
+
+    def sittings_since(self, after: str, *, user: str) -> list[tuple[int, str]]:
+        """Return number and time of every decision that opened a further sitting of a person, or refused to.
+
+        Args:
+            after: Time of day, RFC 3339 in UTC; what is stamped later counts, the future too.
+            user: Whose sittings.
+
+        Raises:
+            StoreError: if they cannot be read.
+        """
+        return [(seq, at) for seq, at in self._database.rows(_SITTINGS, {"user": user, "after": after})]
 
     def pending(self, *, limit: int, after: int = 0) -> list[Made]:
         """Return the first `limit` decisions in the outbox whose number is above `after`, in order.

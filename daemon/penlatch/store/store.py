@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from penlatch.clock import utc_now
 from penlatch.errors import StoreError
 from penlatch.moment import Moment
-from penlatch.store import head, meta
+from penlatch.store import head, meta, naming
 from penlatch.store.audit import Audit, Head, Kind
 from penlatch.store.binding import bind
 from penlatch.store.calibrations import Calibrations
@@ -87,6 +87,14 @@ class Store:
             with contextlib.suppress(StoreError):
                 self.keep_head()
         self._database.close()
+
+    def names(self) -> list[str]:
+        """Return the names of everybody who is enrolled, in order."""
+        return self._people.names()
+
+    def check_name(self, name: str) -> None:
+        """Refuse a name that nobody new may have: see `naming.check`."""
+        naming.check(name, known=self.names())
 
     def users(self) -> list[User]:
         """Return everybody who is enrolled, by name."""
@@ -237,6 +245,10 @@ class Store:
     def failures(self, user: str, *, before: int) -> int:
         """Count a person's signatures that did not match since their last match: see `Journal.failures`."""
         return self._journal.failures(user, before=before)
+
+    def sittings_since(self, after: str, *, user: str) -> list[tuple[int, str]]:
+        """Return the decisions that opened further sittings of a person: see `Journal.sittings_since`."""
+        return self._journal.sittings_since(after, user=user)
 
     def calibration(self) -> SiteCalibration | None:
         """Return what was last calibrated and applied, None where nothing was: see `Calibrations.load`."""

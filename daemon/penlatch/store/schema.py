@@ -150,12 +150,31 @@ def signatures_of_before(db: Database) -> None:
         db.execute(statement)
 
 
+def marks_of_signatures(db: Database) -> None:
+    """Keep marks by which signatures are known again, with no name, also after they were deleted.
+
+    `signature` is `signatures_of_before.id` while that row is there. No number is given twice: meta counts them. A
+    `mark` is made with a key of its own, which is sealed in meta.
+    """
+    for statement in (
+        """CREATE TABLE signature_marks (
+            mark INTEGER NOT NULL,
+            signature INTEGER NOT NULL CHECK (signature >= 1),
+            PRIMARY KEY (mark, signature)
+        ) STRICT, WITHOUT ROWID""",
+        "INSERT INTO meta SELECT 'signatures', coalesce(max(id), 0) FROM signatures_of_before",
+        "INSERT INTO meta VALUES ('marks-kept-after', 0)",
+    ):
+        db.execute(statement)
+
+
 MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0001_people_and_decisions": people_and_decisions,
     "0002_references_with_a_history": references_with_a_history,
     "0003_people_known_by_pictures": people_known_by_pictures,
     "0004_audit_and_lockouts": audit_and_lockouts,
     "0005_signatures_of_before": signatures_of_before,
+    "0010_marks_of_signatures": marks_of_signatures,
 }
 """Every migration there ever was, oldest first. One that was released is never changed."""
 

@@ -14,24 +14,27 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "daemon" / "penlatch"
 
-LEAVES = {"clock", "decoding", "ink", "errors", "messages", "config"}
+LEAVES = {"bounded", "clock", "decoding", "foreign", "ink", "errors", "messages", "rounding", "config"}
 
 MAY_KNOW: dict[str, set[str]] = {
+    "bounded": set(),
     "clock": set(),
     "decoding": set(),
-    "errors": set(),
-    "messages": set(),
-    "ink": {"decoding", "errors"},
+    "foreign": set(),
+    "errors": {"foreign"},
+    "messages": {"foreign"},
+    "rounding": {"messages"},
+    "ink": {"decoding", "errors", "foreign"},
     "config": {"errors", "messages"},
     # from the pen to a probability
     "capture": LEAVES,
     "signal": LEAVES,
     "verify": LEAVES | {"signal"},
     # what knows messages, not pens
-    "store": {"clock", "decoding", "errors", "messages", "config"},
-    "report": {"decoding", "errors", "messages", "config"},
-    "control": {"decoding", "errors", "messages", "config"},
-    "bolt": {"errors", "messages", "config"},
+    "store": {"clock", "decoding", "errors", "foreign", "messages", "config"},
+    "report": {"bounded", "decoding", "errors", "foreign", "messages", "rounding", "config"},
+    "control": {"bounded", "decoding", "errors", "foreign", "messages", "rounding", "config"},
+    "bolt": {"bounded", "errors", "messages", "config"},
     # synthetic people and tablets, and the demonstration with them: used by nobody here
     "sim": LEAVES | {"capture"},
     "sim.demo": LEAVES | {"sim", "report", "control", "cli"},

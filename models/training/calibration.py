@@ -150,7 +150,7 @@ class _Sample:
         weight = np.zeros(len(self.kinds))
         for kind, part in share.items():
             these = self.kinds == kind
-            weight[these] = self.weight * part / max(np.count_nonzero(these), 1)
+            weight[these] = self.weight * part / max(int(np.count_nonzero(these)), 1)
         return weight
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import jax.numpy as jnp
 import numpy as np
@@ -36,12 +36,8 @@ def keep(path: Path, parameters: Mapping[str, NDArray[np.float32]], *, made_with
     _, golden = network.apply({name: jnp.asarray(values) for name, values in parameters.items()}, rows, features)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".draft.npz")
-    np.savez(
-        draft,
-        golden=np.asarray(golden),
-        made_with=made_with,
-        **{f"{_PREFIX}{name}": values for name, values in parameters.items()},
-    )
+    kept: dict[str, Any] = {f"{_PREFIX}{name}": values for name, values in parameters.items()}
+    np.savez(draft, golden=np.asarray(golden), made_with=made_with, **kept)
     draft.replace(path)
 
 

@@ -176,7 +176,9 @@ def _adam(state: _State, gradient: dict[str, Array], rate: Array, number: Array)
 
 
 def _keep(path: Path, done: int, state: _State) -> None:
-    flat = {f"{part}:{k}": np.asarray(v) for part, values in state._asdict().items() for k, v in values.items()}
+    flat: dict[str, Any] = {
+        f"{part}:{k}": np.asarray(v) for part, values in state._asdict().items() for k, v in values.items()
+    }
     draft = path.with_suffix(".draft.npz")
     np.savez(draft, done=done, **flat)
     draft.replace(path)

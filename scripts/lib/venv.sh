@@ -2,14 +2,20 @@
 #
 #   find_python                       prints the first Python >= 3.11 on PATH; ends the script with a remedy if none
 #   need_python_packages PYTHON       notes (see apt.sh) what PYTHON lacks to make a venv and to build C extensions
-#   make_venv DIR PYTHON ARGUMENT…    leaves a venv in DIR in which `pip install ARGUMENT…` has been done; returns at
-#                                     once where DIR was made from the same arguments, pyproject.toml and Python
+#   make_venv DIR PYTHON PURPOSE      leaves a venv in DIR with the packages of scripts/requirements/PURPOSE-*.txt and, but
+#                                     for `litert`, the checkout itself; returns at once if DIR was made from the same
+#                                     locks, pyproject.toml and Python
+#   make_unlocked_venv DIR PYTHON ARGUMENT…  the same by `pip install ARGUMENT…`, with the newest releases
+#   install_locked PYTHON PURPOSE     installs the packages of a purpose into the venv of PYTHON, checked by hash
 #
 # pip is run as the caller's environment and pip configuration say (PIP_*, proxies, certificates): nothing is added.
-# make_venv must be called from the root of the checkout: ARGUMENT may be `-e .`.
+# make_venv must be called from the root of the checkout. scripts/lock renews the locks.
 
 # shellcheck source=scripts/lib/apt.sh
 source "${BASH_SOURCE[0]%/*}/apt.sh"
+
+LOCKS=scripts/requirements
+LOCKED_PYTHONS=(3.11 3.12 3.13)
 
 _python_is_new_enough() {
     "$1" -c 'import sys; raise SystemExit(sys.version_info < (3, 11))' 2>/dev/null
@@ -47,24 +53,69 @@ _venv_fits() {
         [[ $("$dir/bin/python" -VV 2>&1) == "$("$python" -VV)" ]]
 }
 
-make_venv() {
-    local dir=$1 python=$2 stamp made_of lock
-    shift 2
-    stamp=$dir/penlatch-stamp
-    made_of=$(printf '%s\n' "$("$python" -VV)" "$*" "$(sha256sum pyproject.toml)")
+# The Pythons that purpose $1 is locked for.
+_pythons_of() {
+    local found
+    for found in "$LOCKS/$1"-*.txt; do sed 's/.*-\([0-9.]*\)\.txt$/\1/' <<<"$found"; done | sort -V | tr '\n' ' ' | sed 's/ $//'
+}
+
+# The lock of purpose $2 for the Python $1; ends the script with a remedy if there is none.
+_lock_of() {
+    local version lock
+    version=$("$1" -VV | sed -n 's/^Python \([0-9]*\.[0-9]*\).*/\1/p')
+    lock=$LOCKS/$2-$version.txt
+    [[ -f $lock ]] || fail "there is no $lock: $2 is locked for Python $(_pythons_of "$2")." \
+        "Install that Python, or add $version to LOCKED_PYTHONS in scripts/lib/venv.sh and run scripts/lock"
+    printf '%s\n' "$lock"
+}
+
+install_locked() {
+    local python=$1 build lock
+    build=$(_lock_of "$python" build) || exit 1
+    lock=$(_lock_of "$python" "$2") || exit 1
+    # evdev has no wheels. pip would fetch its build backend without a hash: the locked one takes its place.
+    "$python" -m pip install --quiet --require-hashes -r "$build" >&2 &&
+        "$python" -m pip install --quiet --require-hashes --no-build-isolation -r "$lock" >&2
+}
+
+# Makes the venv $1 of the Python $2 by the command that follows $3, unless it was made from the same $3.
+_make_venv() {
+    local dir=$1 python=$2 stamp=$1/penlatch-stamp made_of lock
+    made_of=$(printf '%s\n' "$("$python" -VV)" "$3" "$(sha256sum pyproject.toml)")
+    shift 3
     # Two scripts at once share the venv: the second waits until the first has made it.
     exec {lock}<.
     flock "$lock"
     if _venv_fits "$dir" "$python" && [[ -f $stamp && $(<"$stamp") == "$made_of" ]]; then
         say "$dir is up to date"
     else
-        say "making $dir: pip install $*"
+        say "making $dir"
         rm -f -- "$stamp"
         if ! _venv_fits "$dir" "$python"; then
             "$python" -m venv --clear "$dir" || fail "$python cannot make the virtual environment $dir"
         fi
-        "$dir/bin/python" -m pip install --quiet "$@" >&2 || fail "pip could not install into $dir; see above"
+        "$@" || fail "pip could not install into $dir; see above"
         printf '%s\n' "$made_of" >"$stamp"
     fi
     exec {lock}<&-
+}
+
+# What make_venv does to a venv: the locked packages, then the checkout, whose dependencies they are.
+_install_purpose() {
+    install_locked "$1/bin/python" "$2" || return 1
+    [[ $2 != litert ]] || return 0
+    "$1/bin/python" -m pip install --quiet --no-deps --no-build-isolation -e . >&2
+}
+
+make_venv() {
+    local build lock
+    build=$(_lock_of "$2" build) || exit 1
+    lock=$(_lock_of "$2" "$3") || exit 1
+    _make_venv "$1" "$2" "$(sha256sum "$build" "$lock")" _install_purpose "$1" "$3"
+}
+
+make_unlocked_venv() {
+    local dir=$1 python=$2
+    shift 2
+    _make_venv "$dir" "$python" "$*" "$dir/bin/python" -m pip install --quiet "$@" >&2
 }

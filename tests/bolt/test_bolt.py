@@ -28,6 +28,9 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 class Recorder:
     """An actuator that notes what is done to it."""
 
+    shuts_at_once = False
+    limit_s = 0.2
+
     def __init__(self, *, broken: bool = False, fails: bool = False) -> None:
         self.broken, self.fails = broken, fails
         self.opened: list[int] = []
@@ -195,6 +198,133 @@ class TestCommand:
         child = int((tmp_path / "child").read_text())
         await eventually(lambda: not alive(child))
 
+    async def moving(self, path: Path, *, pulse_s: float, marker: Path | None = None) -> Bolt:
+        """Return a bolt in mid-pulse, whose program has written `begun`."""
+        bolt = Bolt(Rule(command=(str(path),), pulse_s=pulse_s), marker=marker, now=lambda: NOW)
+        bolt.look()
+        bolt.decided(match(7))
+        await eventually((path.parent / "begun").exists)
+        return bolt
+
+    async def test_a_stop_waits_until_the_program_has_shut_it(self, tmp_path: Path) -> None:
+        text = f"touch {tmp_path}/begun; sleep 0.5; touch {tmp_path}/shut"
+        bolt = await self.moving(self.program(tmp_path, text), pulse_s=5, marker=tmp_path / "doubt")
+        assert (tmp_path / "doubt").exists()
+        assert bolt.stop_s > 5
+        await bolt.stop()
+        assert (tmp_path / "shut").exists()
+        assert (bolt.health.ok, bolt.health.detail) == (True, "shut")
+        assert not (tmp_path / "doubt").exists()
+        assert bolt.stop_s == 0
+
+    async def test_a_stop_asks_before_it_kills(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(command_module, "GRACE_S", 0.1)
+        text = f"trap 'touch {tmp_path}/shut; exit 0' TERM; touch {tmp_path}/begun; while :; do sleep 0.05; done"
+        bolt = await self.moving(self.program(tmp_path, text), pulse_s=0.1)
+        await bolt.stop()
+        assert (tmp_path / "shut").exists()
+        assert "may be open" in (bolt.health.detail or ""), "its end was brought about"
+
+    async def test_a_stop_kills_what_does_not_end_and_says_so(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(command_module, "GRACE_S", 0.1)
+        monkeypatch.setattr(command_module, "TERM_S", 0.2)
+        text = f"trap '' TERM; sleep 60 & echo $! > {tmp_path}/child; touch {tmp_path}/begun; wait; wait"
+        bolt = await self.moving(self.program(tmp_path, text), pulse_s=0.2, marker=tmp_path / "doubt")
+        began = asyncio.get_running_loop().time()
+        await bolt.stop()
+        assert asyncio.get_running_loop().time() - began < bolt._actuator.limit_s + 1
+        assert not bolt.health.ok
+        assert "may be open" in (bolt.health.detail or "")
+        assert (tmp_path / "doubt").exists()
+        child = int((tmp_path / "child").read_text())
+        await eventually(lambda: not alive(child))
+
+    async def test_after_a_stop_in_mid_pulse_it_opens_for_nobody(self, tmp_path: Path) -> None:
+        text = f"echo $PENLATCH_SEQ >> {tmp_path}/begun; sleep 0.3"
+        bolt = await self.moving(self.program(tmp_path, text), pulse_s=5)
+        stopping = asyncio.create_task(bolt.stop())
+        await asyncio.sleep(0)
+        bolt.decided(match(8))
+        await stopping
+        bolt.decided(match(9))
+        await asyncio.sleep(0)
+        assert (tmp_path / "begun").read_text() == "7\n"
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [("exit 3", "status 3"), ("kill -9 $$", "status -9"), ("kill -TERM $$", "status -15"), ("sleep 60", "ended")],
+    )
+    async def test_where_its_end_was_not_seen_it_may_be_open_until_a_pulse_ends_well(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+    ) -> None:
+        monkeypatch.setattr(command_module, "GRACE_S", 0.2)
+        path, marker = self.program(tmp_path, text), tmp_path / "doubt"
+        bolt = Bolt(Rule(command=(str(path),), pulse_s=0.3), marker=marker, now=lambda: NOW)
+        for _ in range(2):
+            bolt.decided(match())
+            assert bolt._moving
+            await bolt._moving
+            assert said in (bolt.health.detail or "")
+            assert "may be open" in (bolt.health.detail or "")
+            bolt.look()
+            assert "may be open" in (bolt.health.detail or ""), "a look is no confirmation"
+            assert marker.exists()
+        self.program(tmp_path, "exit 0")
+        bolt.decided(match())
+        assert bolt._moving
+        await bolt._moving
+        assert (bolt.health.ok, bolt.health.detail) == (True, "shut")
+        assert not marker.exists()
+
+    async def test_what_never_ran_left_it_as_it_was(self, tmp_path: Path) -> None:
+        path, marker = tmp_path / "open", tmp_path / "doubt"
+        path.write_bytes(b"no program of this machine")
+        path.chmod(0o700)
+        bolt = Bolt(Rule(command=(str(path),)), marker=marker, now=lambda: NOW)
+        bolt.decided(match())
+        assert bolt._moving
+        await bolt._moving
+        assert not bolt.health.ok
+        assert "may be open" not in (bolt.health.detail or "")
+        assert not marker.exists()
+
+    async def test_the_doubt_of_a_daemon_that_was_killed_lasts_until_a_pulse_ends_well(self, tmp_path: Path) -> None:
+        path, marker = self.program(tmp_path, "exit 0"), tmp_path / "doubt"
+        marker.touch()
+        bolt = Bolt(Rule(command=(str(path),)), marker=marker, now=lambda: NOW)
+        bolt.look()
+        bolt.look()
+        assert not bolt.health.ok
+        assert "may be open" in (bolt.health.detail or "")
+        bolt.decided(match())
+        assert bolt._moving
+        await bolt._moving
+        assert bolt.health.ok
+        assert not marker.exists()
+
+    async def test_a_doubt_outlives_a_program_that_is_gone(self, tmp_path: Path) -> None:
+        (tmp_path / "doubt").touch()
+        bolt = Bolt(Rule(command=(str(tmp_path / "none"),)), marker=tmp_path / "doubt")
+        bolt.look()
+        assert "no such program" in (bolt.health.detail or "")
+        assert "may be open" in (bolt.health.detail or "")
+
+    async def test_a_marker_that_cannot_be_written_keeps_nobody_outside(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        marker = tmp_path / "doubt"
+        marker.symlink_to(tmp_path / "elsewhere")
+        path = self.program(tmp_path, f"touch {tmp_path}/opened")
+        bolt = Bolt(Rule(command=(str(path),)), marker=marker, now=lambda: NOW)
+        bolt.decided(match())
+        assert bolt._moving
+        await bolt._moving
+        assert (tmp_path / "opened").exists()
+        assert not (tmp_path / "elsewhere").exists(), "no link is followed"
+        assert "a crash in this pulse would be forgotten" in caplog.text
+
     async def test_one_that_is_not_there_is_told_at_the_start(self, tmp_path: Path) -> None:
         bolt = Bolt(Rule(command=(str(tmp_path / "none"),)))
         bolt.look()
@@ -264,6 +394,36 @@ class TestLine:
         await bolt.stop()
         assert chip.values[-1] == (17, "off")
         assert chip.released
+
+    async def test_a_line_that_is_taken_after_a_crash_is_shut_and_no_longer_doubted(
+        self, chip: SimpleNamespace, tmp_path: Path
+    ) -> None:
+        marker = tmp_path / "doubt"
+        marker.touch()
+        chip.gone = True
+        bolt = Bolt(Rule(gpio_line=17), marker=marker)
+        bolt.look()
+        assert "may be open" in (bolt.health.detail or ""), "nobody has taken it yet"
+        chip.gone = False
+        bolt.look()
+        assert (bolt.health.ok, bolt.health.detail) == (True, "shut")
+        assert chip.settings[1][17]["output_value"] == "off"
+        assert not marker.exists()
+        await bolt.stop()
+
+    async def test_its_pulse_leaves_a_doubt_behind_only_while_it_lasts(
+        self, chip: SimpleNamespace, tmp_path: Path
+    ) -> None:
+        marker = tmp_path / "doubt"
+        bolt = Bolt(Rule(gpio_line=17, pulse_s=60), marker=marker, now=lambda: NOW)
+        bolt.look()
+        bolt.decided(match())
+        await eventually(lambda: chip.values == [(17, "on")])
+        assert marker.exists()
+        assert bolt.stop_s == 0, "the daemon shuts it at once"
+        await bolt.stop()
+        assert chip.values[-1] == (17, "off")
+        assert not marker.exists()
 
     async def test_a_chip_that_is_not_there_is_told(self, chip: SimpleNamespace) -> None:
         del chip

@@ -67,7 +67,7 @@ def test_an_unexplained_burst_is_spaced_by_what_the_wire_takes() -> None:
 @settings(max_examples=30)
 def test_a_steady_pen_keeps_its_rhythm_under_jitter(period: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    sampled = 7.0 + period * np.arange(400)
+    sampled = 7.0 + period * np.arange(400, dtype=np.float64)
     arrived = np.maximum.accumulate(sampled + rng.exponential(0.0005, 400))
     machine = clock()
     times = stamp_all(machine, sampled, arrived)
@@ -80,7 +80,7 @@ def test_a_steady_pen_keeps_its_rhythm_under_jitter(period: float, seed: int) ->
 @given(periods, st.sampled_from([0.008, 0.016]), st.floats(0, 1))
 @settings(max_examples=30)
 def test_the_bursts_of_a_latency_timer_are_taken_apart(period: float, latency: float, phase: float) -> None:
-    sampled = 7.0 + period * (np.arange(500) + phase)
+    sampled = 7.0 + period * (np.arange(500, dtype=np.float64) + phase)
     arrived = np.ceil(sampled / latency) * latency
     times = stamp_all(clock(), sampled, arrived)
     assert np.abs(np.diff(times)[150:] - period).max() < 0.25 * period
@@ -88,7 +88,7 @@ def test_the_bursts_of_a_latency_timer_are_taken_apart(period: float, latency: f
 
 @given(periods)
 def test_packets_that_a_stall_merged_are_spaced_by_the_period(period: float) -> None:
-    sampled = 7.0 + period * np.arange(200)
+    sampled = 7.0 + period * np.arange(200, dtype=np.float64)
     arrived = sampled.copy()
     arrived[120:130] = sampled[129] + 0.0001
     times = stamp_all(clock(), sampled, arrived)
@@ -97,7 +97,7 @@ def test_packets_that_a_stall_merged_are_spaced_by_the_period(period: float) -> 
 
 @given(st.floats(HICCUP_S + 0.001, 5.0))
 def test_a_pause_stays_a_pause(pause: float) -> None:
-    sampled = 7.0 + 0.01 * np.arange(200)
+    sampled = 7.0 + 0.01 * np.arange(200, dtype=np.float64)
     sampled[100:] += pause
     times = stamp_all(clock(), sampled, sampled)
     assert np.allclose(times, sampled, atol=1e-6)
@@ -105,14 +105,14 @@ def test_a_pause_stays_a_pause(pause: float) -> None:
 
 @pytest.mark.parametrize("left_out", [1, 3, 10])
 def test_reports_left_out_stay_left_out_but_for_one_packet_in_doubt(left_out: int) -> None:
-    sampled = 7.0 + 0.01 * np.delete(np.arange(200), slice(120, 120 + left_out))
+    sampled = 7.0 + 0.01 * np.delete(np.arange(200, dtype=np.float64), slice(120, 120 + left_out))
     times = stamp_all(clock(), sampled, sampled + 0.0002)
     assert np.count_nonzero(np.abs(times - sampled) > 0.001) <= 1
 
 
 @pytest.mark.parametrize("delay", [0.006, 0.0099, 0.03, 0.045])
 def test_a_late_packet_is_put_back_in_its_place_when_the_next_are_in_time(delay: float) -> None:
-    sampled = 7.0 + 0.01 * np.arange(200)
+    sampled = 7.0 + 0.01 * np.arange(200, dtype=np.float64)
     arrived = sampled + 0.0002
     late = arrived[120] + delay
     # What was held up behind it arrives right after it, in one read.
@@ -142,8 +142,8 @@ def test_no_time_strays_from_the_arrival_by_more_than_it_may(steps: Sequence[tup
 
 
 def test_a_pen_of_another_rate_is_learned_anew() -> None:
-    slow = 7.0 + 0.01 * np.arange(200)
-    fast = slow[-1] + 0.005 * np.arange(1, 401)
+    slow = 7.0 + 0.01 * np.arange(200, dtype=np.float64)
+    fast = slow[-1] + 0.005 * np.arange(1, 401, dtype=np.float64)
     machine = clock()
     stamp_all(machine, slow, slow)
     assert machine.period == pytest.approx(0.01)
@@ -154,7 +154,7 @@ def test_a_pen_of_another_rate_is_learned_anew() -> None:
 
 def test_the_period_is_known_before_a_pen_that_approaches_has_touched() -> None:
     machine = clock()
-    for when in 7.0 + 0.01 * np.arange(FIRST_LOOK):
+    for when in 7.0 + 0.01 * np.arange(FIRST_LOOK, dtype=np.float64):
         machine.stamp(float(when), 1)
     assert machine.period == pytest.approx(0.01)
 
@@ -165,7 +165,7 @@ def test_a_pen_that_is_looked_at_now_and_then_keeps_its_rhythm_also_when_it_is_r
     period: float, phase: float, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    sampled = 7.0 + period * np.arange(2000)
+    sampled = 7.0 + period * np.arange(2000, dtype=np.float64)
     ready = np.maximum.accumulate(sampled + rng.exponential(0.0003, len(sampled)))
     looks = ready[199] + np.cumsum(0.08 + rng.exponential(0.002, 60)) + phase * period
     left = slice(200, int(np.searchsorted(ready, looks[-1], side="right")))

@@ -21,7 +21,7 @@ def frames(*x: float, touching: tuple[bool, ...] | None = None, step_s: float = 
     n = len(x)
     down = np.array(touching if touching is not None else [True] * n, dtype=np.bool_)
     return Frames(
-        t=step_s * np.arange(n),
+        t=step_s * np.arange(n, dtype=np.float64),
         x=np.array(x),
         y=np.zeros(n),
         p=down.astype(float),

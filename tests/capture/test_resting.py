@@ -71,7 +71,7 @@ def test_nothing_new_changes_nothing() -> None:
 def test_no_signature_is_open_while_a_pen_rests(touching: list[bool], step: float, at: list[int]) -> None:
     """So none can be cut short by what waits unread, with the longest pen-up wait there may be."""
     rest, segmenter = Rest(), Segmenter(Segment(idle_s=LONGEST_IDLE_S), PenInfo(name="pen"))
-    for batch in cut(frames(7.0 + step * np.arange(len(touching)), touching), at):
+    for batch in cut(frames(7.0 + step * np.arange(len(touching), dtype=np.float64), touching), at):
         segmenter.feed(batch)
         rest.follow(batch)
         assert not rest.resting or segmenter.deadline is None

@@ -13,14 +13,16 @@ import pytest
 from click.testing import CliRunner
 
 from penlatch.cli import main
+from penlatch.cli.checks import backup, daemon, database, host, models, pen
 from penlatch.cli.checks import broker as broker_check
-from penlatch.cli.checks import daemon, database, host, models, pen
-from penlatch.config import Config, Mqtt, Pen, Store, Verify
+from penlatch.config import Config, Mqtt, Pen, Store, Verify, parse
 from penlatch.errors import RequestError
 from penlatch.messages import Health, Part
 from penlatch.sim.tablet import Isdv4Tablet
+from penlatch.store.backup import back_up
 from penlatch.store.store import Store as OpenStore
 from penlatch.store.vault import Vault
+from support.altering import alter
 from support.broker import TERMINAL
 from support.examples import health
 
@@ -112,6 +114,14 @@ def test_a_database_in_use_can_be_looked_at(tmp_path: Path) -> None:
     store = OpenStore.open(path, Vault.load(database=path))
     assert database.usable(Store(path=path), None).state == "ok"
     store.close()
+
+
+def test_a_database_with_a_trigger_fails(tmp_path: Path) -> None:
+    path = made(tmp_path / "penlatch.db")
+    alter(path, "CREATE TRIGGER t AFTER INSERT ON lockouts BEGIN SELECT 1; END")
+    finding = database.usable(Store(path=path), None)
+    assert finding.state == "fail"
+    assert "somebody added the trigger 't'" in finding.detail
 
 
 def test_a_lost_key_fails(tmp_path: Path) -> None:
@@ -279,3 +289,38 @@ def test_everything_is_looked_at_and_every_fault_has_a_remedy(tmp_path: Path) ->
     text = CliRunner().invoke(main, ["doctor", "--config", str(config)]).stdout
     assert "FAIL  pen" in text
     assert "→ " in text
+
+
+# -- backup ----------------------------------------------------------------------------------------------------------
+
+
+def kept_backup(path: Path, *, key: Vault | None = None) -> Config:
+    """A database with one backup, and the configuration of both."""
+    made(path)
+    back_up(path, path.parent / "backups", keep=1, vault=key or Vault.load(database=path))
+    return parse({"store": {"path": str(path)}})
+
+
+def test_the_newest_backup_and_its_key_are_named(tmp_path: Path) -> None:
+    config = kept_backup(tmp_path / "penlatch.db")
+    finding = backup.kept(config, None)
+    assert finding is not None
+    assert finding.state == "ok"
+    assert f"made under today's key {Vault.load(database=config.store.path).id}" in finding.detail
+
+
+def test_a_backup_that_todays_key_does_not_open_fails(tmp_path: Path) -> None:
+    config = kept_backup(tmp_path / "penlatch.db")
+    (tmp_path / "store.key").write_bytes(bytes(32))
+    finding = backup.kept(config, None)
+    assert finding is not None
+    assert finding.state == "fail"
+    assert "none of 1 opens with today's key" in finding.detail
+
+
+def test_without_a_backup_the_command_that_makes_one_is_named(tmp_path: Path) -> None:
+    made(tmp_path / "penlatch.db")
+    finding = backup.kept(parse({"store": {"path": str(tmp_path / "penlatch.db")}}), None)
+    assert finding is not None
+    assert finding.state == "warn"
+    assert finding.remedy == "make one: sudo penlatch store backup"

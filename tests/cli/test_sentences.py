@@ -45,14 +45,12 @@ def test_what_is_awaited_is_said_with_the_attempt_and_the_time_left() -> None:
 
 
 def test_a_match_names_the_person_the_probability_and_the_threshold() -> None:
-    assert tell(decision()) == (
-        "match alice, probability 0.931 (threshold 0.500): everything agrees with the references"
-    )
+    assert tell(decision()) == ("match alice, probability 0.93 (threshold 0.5): everything agrees with the references")
 
 
 def test_no_match_names_what_differs_most() -> None:
     text = tell(decision(verdict=Verdict.NO_MATCH, reason=Reason.SPEED, probability=0.01))
-    assert text.startswith("no match alice, probability 0.010")
+    assert text.startswith("no match alice, probability 0.01 ")
     assert "speed" in text
 
 

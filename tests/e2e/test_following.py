@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from penlatch.store.vault import Vault
+from support.altering import rewrite
 from support.broker import Observer
 from support.waiting import eventually
 
@@ -33,9 +34,9 @@ async def test_a_month_later_one_signature_is_learned_and_dropped_again(door: Do
     rng = np.random.default_rng(21)
     async with Observer(door.broker.port) as observer:
         await asyncio.to_thread(door.terminal.stop)
-        with sqlite3.connect(door.terminal.database) as database:
-            database.execute("UPDATE users SET changed = '2020-01-01T00:00:00.000Z'")
-        database.close()
+        path = door.terminal.database
+        vault = Vault.load(database=path, environment={})
+        rewrite(path, vault, "UPDATE users SET changed = '2020-01-01T00:00:00.000Z'")
         await asyncio.to_thread(door.switch_on)
         for _ in range(ATTEMPTS):
             acted = await asyncio.to_thread(door.verify, "ada", ada.genuine(rng))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from penlatch.messages import Part
 from support.broker import Observer
-from support.examples import BOOT, INFO, health
+from support.examples import BOOT, INFO, INSTANCE, health
 from support.outboxes import MemoryOutbox, recent
 from support.publishers import online
 from support.waiting import PATIENCE_S
@@ -67,15 +67,18 @@ async def test_a_decision_is_published_as_it_was_committed(broker: Mosquitto, la
     assert seen == {
         "kind": "decision",
         "terminal": "door",
+        "instance": INSTANCE,
         "seq": 1,
         "boot": BOOT,
         "time": committed.time,
         "action": "verify",
         "user": "alice",
+        "purpose": "door",
+        "grade": "pen",
         "verdict": "match",
         "done": True,
         "reason": "agrees",
-        "probability": 0.9312,
+        "probability": 0.93,
         "threshold": 0.5,
         "attempt": 1,
         "pen": None,

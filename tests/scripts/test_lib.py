@@ -7,6 +7,8 @@ import shlex
 import subprocess
 from pathlib import Path
 
+import pytest
+
 LIB = Path(__file__).parents[2] / "scripts" / "lib"
 
 
@@ -109,34 +111,68 @@ esac
 class TestVenv:
     """Made once, kept while it fits, made again when what it was made from changes."""
 
-    def make(self, checkout: Path, name: str, *arguments: str) -> list[str]:
-        """Call `make_venv`, and return what was done."""
+    def make(self, checkout: Path, call: str) -> list[str]:
+        """Call a function of `venv.sh` with its arguments, and return what was done."""
         program(checkout, "python", FAKE_PYTHON)
         (checkout / "log").write_text("")
-        result = bash(f"make_venv {name} {checkout}/python {shlex.join(arguments)}; echo went on", cwd=checkout)
+        name, folder, *arguments = shlex.split(call)
+        result = bash(shlex.join([name, folder, f"{checkout}/python", *arguments]) + "; echo went on", cwd=checkout)
+        done = (checkout / "log").read_text().split("\n")[:-1]
         if result.returncode != 0:
             assert result.stdout == ""
-            assert "pip could not install" in result.stderr
-            return [*(checkout / "log").read_text().split("\n")[:-1], "failed"]
+            return [*done, f"failed: {result.stderr.strip().splitlines()[-1]}"]
         assert result.stdout == "went on\n"
-        return (checkout / "log").read_text().split("\n")[:-1]
+        return done
 
-    def test_it_is_kept_while_it_fits(self, tmp_path: Path) -> None:
-        project = tmp_path / "pyproject.toml"
-        project.write_text("[project]\n")
-        assert self.make(tmp_path, ".v", "absent") == ["venv", "failed"]
-        assert self.make(tmp_path, ".v", "absent") == ["failed"], "a failure is not taken for done"
-        assert self.make(tmp_path, ".v", "-e", ".") == ["pip --quiet -e ."]
-        assert self.make(tmp_path, ".v", "-e", ".") == []
-        assert self.make(tmp_path, ".v", "-e", ".[dev]") == ["pip --quiet -e .[dev]"]
-        project.write_text("[project]\nname = 'x'\n")
-        assert self.make(tmp_path, ".v", "-e", ".[dev]") == ["pip --quiet -e .[dev]"]
-        assert self.make(tmp_path, ".v", "-e", ".[dev]") == []
-
-    def test_one_that_was_moved_or_is_of_another_python_is_made_anew(self, tmp_path: Path) -> None:
+    @pytest.fixture
+    def checkout(self, tmp_path: Path) -> Path:
+        """A checkout with the locks of one purpose."""
         (tmp_path / "pyproject.toml").write_text("[project]\n")
-        assert self.make(tmp_path, ".v", "x") == ["venv", "pip --quiet x"]
-        (tmp_path / ".v").rename(tmp_path / ".w")
-        assert self.make(tmp_path, ".w", "x") == ["venv", "pip --quiet x"]
-        program(tmp_path / ".w" / "bin", "python", FAKE_PYTHON.replace("3.11.9", "3.11.8"))
-        assert self.make(tmp_path, ".w", "x") == ["venv", "pip --quiet x"]
+        locks = tmp_path / "scripts" / "requirements"
+        locks.mkdir(parents=True)
+        for purpose in ("build", "demo", "litert"):
+            (locks / f"{purpose}-3.11.txt").write_text(f"{purpose}==1\n")
+        return tmp_path
+
+    BUILD = "pip --quiet --require-hashes -r scripts/requirements/build-3.11.txt"
+    DEMO = "pip --quiet --require-hashes --no-build-isolation -r scripts/requirements/demo-3.11.txt"
+    PROJECT = "pip --quiet --no-deps --no-build-isolation -e ."
+
+    def test_the_packages_of_a_purpose_are_checked_by_hash_and_the_project_brings_none(self, checkout: Path) -> None:
+        assert self.make(checkout, "make_venv .v demo") == ["venv", self.BUILD, self.DEMO, self.PROJECT]
+        assert self.make(checkout, "make_venv .v demo") == []
+
+    def test_the_second_runtime_is_alone_in_its_venv(self, checkout: Path) -> None:
+        assert self.PROJECT not in self.make(checkout, "make_venv .w litert")
+
+    def test_a_changed_lock_is_installed(self, checkout: Path) -> None:
+        self.make(checkout, "make_venv .v demo")
+        (checkout / "scripts" / "requirements" / "demo-3.11.txt").write_text("demo==2\n")
+        assert self.make(checkout, "make_venv .v demo") == [self.BUILD, self.DEMO, self.PROJECT]
+
+    def test_a_python_without_a_lock_is_told_what_to_do(self, checkout: Path) -> None:
+        (checkout / "scripts" / "requirements" / "demo-3.11.txt").rename(
+            checkout / "scripts" / "requirements" / "demo-3.13.txt"
+        )
+        [failed] = self.make(checkout, "make_venv .v demo")
+        assert "there is no scripts/requirements/demo-3.11.txt: demo is locked for Python 3.13." in failed
+        assert "scripts/lock" in failed
+
+    def test_it_is_kept_while_it_fits(self, checkout: Path) -> None:
+        [*_, failed] = self.make(checkout, "make_unlocked_venv .v absent")
+        assert "pip could not install into .v" in failed
+        [failed] = self.make(checkout, "make_unlocked_venv .v absent")
+        assert "pip could not install" in failed, "a failure is not taken for done"
+        assert self.make(checkout, "make_unlocked_venv .v -e .") == ["pip --quiet -e ."]
+        assert self.make(checkout, "make_unlocked_venv .v -e .") == []
+        assert self.make(checkout, "make_unlocked_venv .v -e .[dev]") == ["pip --quiet -e .[dev]"]
+        (checkout / "pyproject.toml").write_text("[project]\nname = 'x'\n")
+        assert self.make(checkout, "make_unlocked_venv .v -e .[dev]") == ["pip --quiet -e .[dev]"]
+        assert self.make(checkout, "make_unlocked_venv .v -e .[dev]") == []
+
+    def test_one_that_was_moved_or_is_of_another_python_is_made_anew(self, checkout: Path) -> None:
+        assert self.make(checkout, "make_unlocked_venv .v x") == ["venv", "pip --quiet x"]
+        (checkout / ".v").rename(checkout / ".w")
+        assert self.make(checkout, "make_unlocked_venv .w x") == ["venv", "pip --quiet x"]
+        program(checkout / ".w" / "bin", "python", FAKE_PYTHON.replace("3.11.9", "3.11.8"))
+        assert self.make(checkout, "make_unlocked_venv .w x") == ["venv", "pip --quiet x"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -11,9 +13,10 @@ import pytest
 
 from penlatch.errors import ModelError, RequestError, StoreError
 from penlatch.messages import Action, Armed, Decision, Enrollment, Reason, Verdict
+from penlatch.service.actions import LET_GO_S, RECORD_LIMIT_S
 from penlatch.sim.writer import Writer
 from support.bench import Bench, collect, decisions, traces
-from support.waiting import eventually
+from support.waiting import PATIENCE_S, eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -325,3 +328,30 @@ async def test_without_models_every_answer_is_an_error(tmp_path: Path) -> None:
     await bench.listener.sign(traces(ADA, 1)[0])
     assert decisions(await events)[-1].reason is Reason.MODEL
     await bench.close()
+
+
+async def test_a_stop_does_not_wait_for_a_worker_that_hangs_and_the_asker_is_answered(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.enroll("ada", ADA)
+    release = threading.Event()
+    monkeypatch.setattr(bench.judge, "note", lambda *_, **__: release.wait(PATIENCE_S))
+    events = collect(bench.actions.verify("ada"))
+    await bench.listener.armed.wait()
+    began = time.monotonic()
+    await bench.actions.stop()
+    assert time.monotonic() - began < RECORD_LIMIT_S + LET_GO_S + 1
+    with pytest.raises(RequestError) as answered:
+        await events
+    assert answered.value.code == "unavailable"
+    assert bench.actions.current is Action.IDLE
+    release.set()
+
+
+async def test_nothing_begins_while_the_terminal_stops(bench: Bench) -> None:
+    await bench.enroll("ada", ADA)
+    await bench.actions.stop()
+    with pytest.raises(RequestError) as refused:
+        await anext(bench.actions.verify("ada"))
+    assert refused.value.code == "unavailable"
+    assert "stopping" in refused.value.problem

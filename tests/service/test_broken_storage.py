@@ -14,36 +14,36 @@ from penlatch.errors import PenlatchError
 from penlatch.messages import Action, Verdict
 from penlatch.service.judge import Asked, Judge
 from penlatch.sim.writer import Writer
+from support import altering
 from support.bench import Bench, traces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-ADA, BOB = Writer(11), Writer(12)
+ADA, BOB, CARL = Writer(11), Writer(12), Writer(13)
 
 
 @pytest.fixture
 async def folder(tmp_path: Path) -> Path:
-    """The files of a terminal that knows ada and bob; beside them, in `older`, as they were before bob came."""
+    """The files of a terminal that knows ada and bob, and in `older`, as they were before bob came and carl went."""
     bench = Bench(tmp_path)
     await bench.open()
     await bench.know("ada", ADA)
+    await bench.know("carl", CARL)
     await bench.close()
     shutil.copytree(tmp_path, tmp_path / "older")
     bench = Bench(tmp_path)
     await bench.open()
     await bench.know("bob", BOB)
+    await bench.worker.call(bench.judge.delete_user, "carl")
+    await bench.worker.call(verdict, bench.judge, Asked(Action.VERIFY, "ada"), traces(BOB, 1, seed=70)[0])
     await bench.close()
     return tmp_path
 
 
 def alter(folder: Path, *statements: str) -> None:
-    connection = sqlite3.connect(folder / "penlatch.db")
-    with connection:
-        for statement in statements:
-            connection.execute(statement)
-    connection.close()
+    altering.alter(folder / "penlatch.db", *statements)
 
 
 def damage_pages(folder: Path) -> None:
@@ -72,6 +72,17 @@ def swap_references(folder: Path) -> None:
     )
 
 
+def put_rows_back(folder: Path) -> None:
+    """Put all rows of people back from the older file, as somebody does who wants to be let in again."""
+    tables = ("users", '"references"', "templates", "signatures_of_before")
+    connection = sqlite3.connect(folder / "penlatch.db")
+    with connection:
+        connection.execute("ATTACH ? AS older", (str(folder / "older" / "penlatch.db"),))
+        for table in tables:
+            connection.execute(f"INSERT OR IGNORE INTO main.{table} SELECT * FROM older.{table}")  # noqa: S608 - tables of this list
+    connection.close()
+
+
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "damaged pages": (damage_pages, "damaged"),
     "a damaged head": (lambda f: (f / "penlatch.db").write_bytes(b"\0" * 8192), "not a database|another program"),
@@ -83,8 +94,12 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda f: alter(f, "UPDATE templates SET sealed = zeroblob(length(sealed)) WHERE user = 'ada'"),
         "ada.*altered data",
     ),
-    "templates that were swapped": (swap_templates, "altered data"),
-    "references that were swapped": (swap_references, "altered data"),
+    "templates that were swapped": (swap_templates, "rows of templates .*ada has altered data.*bob has altered data"),
+    "references that were swapped": (swap_references, "rows of references, templates .*altered data"),
+    "a template that a bad disk damaged": (
+        lambda f: alter(f, "UPDATE templates SET sealed = spoiled(sealed) WHERE user = 'ada'"),
+        "does not open 'ada.*altered data",
+    ),
     "an older file": (
         lambda f: shutil.copy(f / "older" / "penlatch.db", f / "penlatch.db"),
         "an older database was put back",
@@ -94,6 +109,13 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda f: alter(f, "UPDATE _sqlite_migrations SET name = '0099_later' WHERE name LIKE '0004%'"),
         "a later penlatch wrote this database",
     ),
+    "a deleted person who was put back": (put_rows_back, "carl was deleted in audit entry"),
+    "a lockout that was taken out": (lambda f: alter(f, "DELETE FROM lockouts"), "rows of lockouts"),
+    "a trigger": (
+        lambda f: alter(f, "CREATE TRIGGER t AFTER INSERT ON lockouts BEGIN DELETE FROM lockouts; END"),
+        "somebody added the trigger 't'",
+    ),
+    "a view": (lambda f: alter(f, "CREATE VIEW people AS SELECT * FROM users"), "somebody added the view 'people'"),
     "an altered decision": (lambda f: alter(f, "UPDATE audit SET body = '{}' WHERE number = 2"), "entry 2"),
 }
 
@@ -107,7 +129,7 @@ async def test_nobody_matches_and_health_says_why(folder: Path, fault: str) -> N
     try:
         assert not bench.judge.database.ok
         assert_told(bench.judge, problem)
-        for name, writer in (("ada", ADA), ("bob", BOB)):
+        for name, writer in (("ada", ADA), ("bob", BOB), ("carl", CARL)):
             signature = traces(writer, 1, seed=50)[0]
             for asked in (Asked(Action.VERIFY, name), Asked(Action.IDENTIFY, None)):
                 assert await bench.worker.call(verdict, bench.judge, asked, signature) is not Verdict.MATCH
@@ -142,8 +164,8 @@ def quiet_beat(judge: Judge) -> None:
         judge.beat()
 
 
-async def test_whoever_is_left_can_be_judged_when_the_altered_one_is_deleted(folder: Path) -> None:
-    alter(folder, "UPDATE templates SET sealed = zeroblob(length(sealed)) WHERE user = 'ada'")
+async def test_whoever_is_left_can_be_judged_when_the_damaged_one_is_deleted(folder: Path) -> None:
+    alter(folder, "UPDATE templates SET sealed = spoiled(sealed) WHERE user = 'ada'")
     bench = Bench(folder)
     await bench.open()
     await bench.worker.call(bench.judge.delete_user, "ada")

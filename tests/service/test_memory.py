@@ -11,7 +11,9 @@ import pytest
 
 from penlatch.messages import Decision, Enrollment, Reason, Verdict
 from penlatch.sim.writer import Writer
+from penlatch.store.vault import Vault
 from penlatch.verify import replay
+from support.altering import alter, rewrite
 from support.bench import Bench, collect, decisions, traces
 from training.species import SPECIES
 
@@ -164,9 +166,8 @@ async def test_parts_and_mixtures_of_earlier_signatures_are_refused(tmp_path: Pa
 
 async def test_references_of_a_penlatch_that_remembered_nothing_are_taken_in(tmp_path: Path, bench: Bench) -> None:
     await bench.close()
-    with sqlite3.connect(tmp_path / "penlatch.db") as database:
-        database.execute("DELETE FROM signatures_of_before")
-    database.close()
+    path = tmp_path / "penlatch.db"
+    rewrite(path, Vault.load(database=path, environment={}), "DELETE FROM signatures_of_before")
     again = Bench(tmp_path)
     await again.open()
     assert_refused(await verify(again, traces(ADA, 5)[4]))
@@ -175,9 +176,7 @@ async def test_references_of_a_penlatch_that_remembered_nothing_are_taken_in(tmp
 
 async def test_what_cannot_be_compared_is_not_judged(tmp_path: Path, bench: Bench) -> None:
     await bench.close()
-    with sqlite3.connect(tmp_path / "penlatch.db") as database:
-        database.execute("UPDATE signatures_of_before SET sealed = zeroblob(900) WHERE id = 3")
-    database.close()
+    alter(tmp_path / "penlatch.db", "UPDATE signatures_of_before SET sealed = spoiled(sealed) WHERE id = 3")
     again = Bench(tmp_path)
     await again.open()
     assert not again.judge.database.ok

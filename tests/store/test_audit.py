@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from penlatch.errors import StoreError
 from penlatch.messages import Verdict
 from penlatch.store import head
-from penlatch.store.audit import CHECKED_AT_START
+from penlatch.store.audit import CHECKED_AT_START, Audit, Kind, digest
 from penlatch.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from penlatch.messages import DecisionDraft
+    from penlatch.messages import Decision, DecisionDraft
     from penlatch.store.vault import Vault
 
 DECISIONS = 6
@@ -72,6 +72,9 @@ def test_a_whole_one_is_checked_from_its_first_entry_to_its_last(written: Path, 
         ("UPDATE decisions SET verdict = 'no_match' WHERE seq = 2", "decision 2"),
         ("UPDATE decisions SET user = 'eve' WHERE seq = 6", "decision 6"),
         ("UPDATE decisions SET probability = 0.99 WHERE seq = 1", "decision 1"),
+        ("UPDATE decisions SET purpose = 'door' WHERE seq = 2", "decision 2"),
+        ("UPDATE decisions SET grade = 'pen' WHERE seq = 4", "decision 4"),
+        ("UPDATE decisions SET instance = '00112233445566778899aabbccddeeff' WHERE seq = 5", "decision 5"),
         ("DELETE FROM decisions WHERE seq = 3", "decision 3"),
     ],
 )
@@ -85,6 +88,26 @@ def test_what_was_altered_is_named_and_nothing_opens(
     alter(written, statement)
     with pytest.raises(StoreError, match=problem):
         Store.open(written, vault)
+
+
+def test_an_entry_of_an_earlier_release_answers_for_the_fields_of_that_release(
+    path: Path, vault: Vault, draft: Callable[..., DecisionDraft], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decided(audit: Audit, connection: sqlite3.Connection, decision: Decision) -> None:
+        audit.append(connection, Kind.DECISION, {"seq": decision.seq, "sha256": digest(decision, version=1)})
+
+    with monkeypatch.context() as before:
+        before.setattr(Audit, "decided", decided)
+        store = Store.open(path, vault)
+        store.record(draft())
+        store.close()
+    store = Store.open(path, vault)
+    store.record(draft())
+    assert store.check_audit() == store.audit_head().number
+    store.close()
+    alter(path, "UPDATE decisions SET user = 'eve' WHERE seq = 1")
+    with pytest.raises(StoreError, match="decision 1"):
+        Store.open(path, vault)
 
 
 def test_a_link_of_another_chain_does_not_fit(written: Path, vault: Vault, tmp_path: Path) -> None:

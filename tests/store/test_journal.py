@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from penlatch.errors import StoreError
-from penlatch.messages import Action, Decision, DecisionDraft, Disagreement, Reason, Verdict
+from penlatch.messages import CHECK, DOOR, Action, Decision, DecisionDraft, Disagreement, Grade, Reason, Verdict
 from penlatch.store.store import Store
 from penlatch.store.vault import Vault
 
@@ -30,6 +30,8 @@ DRAFTS = st.builds(
     time=st.text(max_size=30),
     action=st.sampled_from(Action),
     user=st.none() | st.sampled_from(["ada", "grace"]),
+    purpose=st.sampled_from([CHECK, DOOR, "locker-7"]),
+    grade=st.none() | st.sampled_from(Grade),
     verdict=st.sampled_from(Verdict),
     done=st.booleans(),
     reason=st.sampled_from(Reason),
@@ -104,7 +106,7 @@ def test_every_field_of_every_draft_comes_back(path: Path, vault: Vault) -> None
     @given(DRAFTS)
     def comes_back(draft: DecisionDraft) -> None:
         recorded = store.record(draft)
-        assert recorded == draft.numbered(seq=store.last_seq(), boot=store.boot)
+        assert recorded == draft.numbered(seq=store.last_seq(), boot=store.boot, instance=recorded.instance)
         assert store.decisions(limit=1) == [recorded]
         assert store.pending(limit=1, after=recorded.seq - 1) == [recorded]
 

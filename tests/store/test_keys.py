@@ -12,10 +12,12 @@ import pytest
 from penlatch.config import Replay
 from penlatch.errors import StoreError
 from penlatch.store.database import Database
-from penlatch.store.keys import rotate
+from penlatch.store.files import Folder
+from penlatch.store.keys import current, rotate
 from penlatch.store.signatures import Seen
 from penlatch.store.store import Store
 from penlatch.store.vault import Vault, next_key
+from support.altering import alter
 from support.examples import site_calibration
 
 if TYPE_CHECKING:
@@ -81,9 +83,7 @@ def test_no_seal_of_the_old_key_is_left_in_the_file(filled: Path, vault: Vault, 
 
 
 def test_what_does_not_open_stops_it_and_all_is_as_before(filled: Path, vault: Vault, new: Vault) -> None:
-    with sqlite3.connect(filled) as connection:
-        connection.execute("UPDATE templates SET sealed = zeroblob(99)")
-    connection.close()
+    alter(filled, "UPDATE templates SET sealed = spoiled(sealed)")
     with pytest.raises(StoreError, match="does not open"):
         change(filled, vault, new)
     store = Store.open(filled, vault)
@@ -109,3 +109,28 @@ def test_interrupted_after_it_the_new_key_takes_its_place(filled: Path, vault: V
     assert source.read_bytes() == key
     assert not next_key(source).exists()
     Store.open(filled, Vault.load(database=filled, environment={})).close()
+
+
+def test_a_new_key_that_may_not_take_its_place_serves_where_it_lies(
+    filled: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The key lies in a folder of root, and the daemon may read and not write there."""
+    source = Path(vault.source)
+    key = secrets.token_bytes(32)
+    next_key(source).write_bytes(key)
+    next_key(source).chmod(0o600)
+    change(filled, vault, Vault(key))
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Folder, "rename", refuse)
+        database = Database.open(filled)
+        found = current(database, vault)
+        database.close()
+    assert found.source == next_key(source)
+    assert "run `penlatch store rotate-key` as root" in caplog.text
+    assert source.read_bytes() != key
+    Store.open(filled, Vault.load(database=filled, environment={})).close()
+    assert source.read_bytes() == key

@@ -15,6 +15,7 @@ from penlatch.messages import Verdict
 from penlatch.store import signatures
 from penlatch.store.signatures import Seen
 from penlatch.store.store import Store
+from support.altering import alter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -207,11 +208,16 @@ def test_nothing_is_on_the_disk_in_plain(known: Store, path: Path) -> None:
         "UPDATE signatures_of_before SET sealed = zeroblob(800) WHERE user = 'ada'",
     ],
 )
-def test_one_that_was_moved_or_altered_does_not_open(known: Store, path: Path, vault: Vault, change: str) -> None:
+def test_one_that_was_moved_or_altered_opens_nothing(known: Store, path: Path, vault: Vault, change: str) -> None:
     known.close()
-    with sqlite3.connect(path) as connection:
-        assert connection.execute(change).rowcount == 1
-    connection.close()
+    assert alter(path, change) == 1
+    with pytest.raises(StoreError, match="rows of signatures_of_before are not as penlatch left them"):
+        Store.open(path, vault)
+
+
+def test_one_that_a_bad_disk_damaged_does_not_open(known: Store, path: Path, vault: Vault) -> None:
+    known.close()
+    assert alter(path, "UPDATE signatures_of_before SET sealed = spoiled(sealed) WHERE user = 'ada'") == 1
     store = Store.open(path, vault)
     with pytest.raises(StoreError, match="of before cannot be used") as refused:
         courses(store)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -12,9 +13,6 @@ from hypothesis import strategies as st
 
 from penlatch.errors import StoreError
 from penlatch.store.vault import KEY_BYTES, NONCE_BYTES, Vault
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 KEY = bytes(range(KEY_BYTES))
 
@@ -156,3 +154,35 @@ class TestKey:
     def test_a_folder_that_is_not_there_is_said_to_be_so(self, tmp_path: Path) -> None:
         with pytest.raises(StoreError, match="folder must exist"):
             Vault.load(database=tmp_path / "absent" / "penlatch.db", environment={})
+
+    @pytest.mark.parametrize("plant", ["a link", "a link to nowhere", "a pipe", "a folder"])
+    def test_only_a_regular_file_is_the_key_beside_the_database(
+        self, tmp_path: Path, database: Path, plant: str
+    ) -> None:
+        elsewhere = write_key(tmp_path / "elsewhere")
+        beside = database.with_name("store.key")
+        match plant:
+            case "a pipe":
+                os.mkfifo(beside)
+            case "a folder":
+                beside.mkdir()
+            case _:
+                beside.symlink_to(elsewhere if plant == "a link" else tmp_path / "nowhere")
+        with pytest.raises(StoreError, match="the key cannot be read"):
+            Vault.load(database=database, environment={})
+        assert not (tmp_path / "nowhere").exists()
+
+    def test_a_key_that_an_operator_named_may_be_a_link(self, tmp_path: Path, database: Path) -> None:
+        named = tmp_path / "named"
+        named.symlink_to(write_key(tmp_path / "elsewhere"))
+        assert Vault.load(database=database, key_file=named).source == named
+
+    def test_a_folder_that_may_not_be_searched_is_not_a_missing_key(
+        self, database: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(_: Path) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(Path, "lstat", refuse)
+        with pytest.raises(StoreError, match=r"cannot be reached.*as root"):
+            Vault.load(database=database, environment={})

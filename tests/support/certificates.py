@@ -24,19 +24,36 @@ class Pair:
     key: Path
 
 
+def _usage(*, signs: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs,
+        crl_sign=signs,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+_SIGNS, _SHAKES_HANDS = _usage(signs=True), _usage(signs=False)
+
+
 class Authority:
     """Signs certificates; its own lies in `certificate`."""
 
-    def __init__(self, folder: Path, name: str = "penlatch test authority") -> None:
+    def __init__(self, folder: Path, name: str = "penlatch test authority", *, strict: bool = True) -> None:
+        """Make one; without `strict`, certificates lack what Python 3.13 asks for."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
+        self._strict = strict
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        certificate = (
-            _builder(self._name, self._name, self._key.public_key())
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .sign(self._key, hashes.SHA256())
-        )
+        own = _builder(self._name, self._name, self._key.public_key())
+        own = own.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        certificate = self._described(own, self._key.public_key(), _SIGNS).sign(self._key, hashes.SHA256())
         self.certificate = folder / "ca.crt"
         self.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
@@ -45,11 +62,9 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         names = [x509.DNSName(name), x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        certificate = (
-            _builder(subject, self._name, key.public_key())
-            .add_extension(x509.SubjectAlternativeName(names), critical=False)
-            .sign(self._key, hashes.SHA256())
-        )
+        issued = _builder(subject, self._name, key.public_key())
+        issued = issued.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        certificate = self._described(issued, key.public_key(), _SHAKES_HANDS).sign(self._key, hashes.SHA256())
         pair = Pair(self._folder / f"{name}.crt", self._folder / f"{name}.key")
         pair.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         pair.key.write_bytes(
@@ -58,6 +73,18 @@ class Authority:
             )
         )
         return pair
+
+    def _described(
+        self, certificate: x509.CertificateBuilder, key: ec.EllipticCurvePublicKey, usage: x509.KeyUsage
+    ) -> x509.CertificateBuilder:
+        """Add what RFC 5280 asks for: a key usage, and the identifiers of both keys."""
+        if not self._strict:
+            return certificate
+        signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        own = x509.SubjectKeyIdentifier.from_public_key(key)
+        for extension, critical in ((usage, True), (own, False), (signer, False)):
+            certificate = certificate.add_extension(extension, critical=critical)
+        return certificate
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from penlatch.messages import (
+    DOOR,
     Action,
     Armed,
     CurvePoint,
     Decision,
+    Grade,
     Health,
     Info,
     OperatingPoint,
@@ -22,6 +24,8 @@ from penlatch.messages import (
 
 BOOT = 7
 """The start of the daemon that the tests live in."""
+INSTANCE = "0f" * 16
+"""Life of the database that the tests live in."""
 ALICE = User(name="alice", references=5, enrolled="2026-01-01T00:00:00.000Z", template_version="1a2b")
 BOB = User(name="bob", references=8, enrolled="2026-01-01T00:00:01.000Z", template_version="1a2b")
 INFO = Info(
@@ -40,15 +44,18 @@ def decision(seq: int = 1, **changed: object) -> Decision:
     """Return a match of alice, with some fields changed."""
     match = Decision(
         terminal="door",
+        instance=INSTANCE,
         seq=seq,
         boot=BOOT,
         time=f"2026-01-02T03:04:{seq % 60:02}.678Z",
         action=Action.VERIFY,
         user="alice",
+        purpose=DOOR,
+        grade=Grade.PEN,
         verdict=Verdict.MATCH,
         done=True,
         reason=Reason.AGREES,
-        probability=0.9312,
+        probability=0.93,
         threshold=0.5,
     )
     return msgspec.structs.replace(match, **changed)

@@ -11,7 +11,7 @@ FORMULA_PEN = PenInfo(name="formula")
 
 def lissajous(*, frames: int = 60, period_s: float = 0.01, size_mm: float = 40.0, lift: slice | None = None) -> Trace:
     """Return an open Lissajous figure, no two points of it alike, with the pen in the air during `lift`."""
-    t = period_s * np.arange(frames)
+    t = period_s * np.arange(frames, dtype=np.float64)
     turn = np.linspace(0.0, 1.0, frames)
     down = np.ones(frames, dtype=np.bool_)
     if lift:

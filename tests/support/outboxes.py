@@ -25,6 +25,8 @@ class MemoryOutbox:
     def __init__(self, *decisions: Decision) -> None:
         self.rows = {row.seq: row for row in decisions}
         self.delivered_order: list[int] = []
+        self.unheard = 0
+        """Decisions that nobody was subscribed to."""
         self.fault: PenlatchError | None = None
         """Raised by every call while it is set."""
 
@@ -35,12 +37,13 @@ class MemoryOutbox:
             raise self.fault
         return [self.rows[seq] for seq in sorted(self.rows) if seq > after][:limit]
 
-    async def delivered(self, seq: int) -> None:
+    async def delivered(self, seq: int, *, unheard: bool = False) -> None:
         """Forget a row, as `report.publisher.Outbox` says."""
         await asyncio.sleep(0)
         if self.fault is not None:
             raise self.fault
         self.delivered_order.append(seq)
+        self.unheard += unheard and seq in self.rows
         self.rows.pop(seq, None)
 
     def add(self, *decisions: Decision) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Mapping, Sequence
 
-CALLS: Final = "openat,write,pwrite64,ftruncate,fsync,fdatasync,unlink,rename,link"
+CALLS: Final = "openat,write,pwrite64,ftruncate,fsync,fdatasync,unlink,rename,link,unlinkat,renameat,renameat2,linkat"
 SECTOR_BYTES: Final = 512
 """Of this much a disk writes all or nothing."""
 REBUILT: Final = ("-shm", "-lock")
@@ -76,10 +76,15 @@ def _ops(line: str, folder: Path) -> list[Op]:  # noqa: C901, PLR0911 - one case
         path = Path(texts[place].decode())
         return "" if path == folder else path.name if path.parent == folder else None
 
+    def within(place: int) -> str | None:
+        """Name of a file that is given by its folder and a path in it."""
+        path = Path(texts[place].decode()) / texts[place + 1].decode()
+        return path.name if path.parent == folder else None
+
     match call:
         case "write" if arguments.startswith("1<"):
             return [Op(Kind.PROMISE, text) for text in texts[-1].decode().splitlines()]
-        case "openat" if "O_CREAT" in arguments and (file := name(1)):
+        case "openat" if "O_CREAT" in arguments and (file := within(0)):
             return [Op(Kind.CREATE, file), *([Op(Kind.CUT, file, at=0)] if "O_TRUNC" in arguments else [])]
         case "write" if (file := name(0)) and len(texts) > 1:
             return [Op(Kind.WRITE, file, texts[1][:result])]
@@ -93,6 +98,10 @@ def _ops(line: str, folder: Path) -> list[Op]:  # noqa: C901, PLR0911 - one case
             return [Op(Kind.UNLINK, file)]
         case "rename" | "link" if file := name(0):
             return [Op(Kind.RENAME if call == "rename" else Kind.LINK, file, other=name(1) or "")]
+        case "unlinkat" if file := within(0):
+            return [Op(Kind.UNLINK, file)]
+        case "renameat" | "renameat2" | "linkat" if file := within(0):
+            return [Op(Kind.LINK if call == "linkat" else Kind.RENAME, file, other=within(2) or "")]
     return []
 
 

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from penlatch.errors import RequestError
-from penlatch.messages import Action
+from penlatch.messages import Action, Response, Way
 from support.examples import ALICE, BOB, INFO, health
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class ScriptedVerbs:
         self.calibration: Sequence[Calibration | RequestError] = []
         """What `calibrate` plays."""
         self.refusal: RequestError | None = None
-        """What `enroll_picture` is refused with."""
+        """What `enroll_picture` and `history` are refused with."""
         self.under_way: Action | None = None
         """The action that `cancel` ends."""
         self.asked: list[tuple[object, ...]] = []
@@ -61,8 +61,8 @@ class ScriptedVerbs:
         finally:
             self.under_way = None
 
-    def verify(self, user: str, *, transaction: str | None = None) -> AsyncIterator[Event]:
-        self.asked.append(("verify", user, transaction))
+    def verify(self, user: str, *, transaction: str | None = None, way: Way = Way.LOCAL) -> AsyncIterator[Event]:
+        self.asked.append(("verify", user, transaction, *((way,) if way is not Way.LOCAL else ())))
         return self._play(Action.VERIFY)
 
     def identify(self, *, transaction: str | None = None) -> AsyncIterator[Event]:
@@ -88,6 +88,11 @@ class ScriptedVerbs:
                 raise step
             yield step
 
+    async def unlock(self, user: str | None, *, by: str) -> None:
+        if user is not None and user not in self.people:
+            raise RequestError(code="unknown_user", problem=f"{user} is not enrolled")
+        self.asked.append(("unlock", user, by))
+
     async def revert_user(self, name: str) -> int:
         if name not in self.people:
             raise RequestError(code="unknown_user", problem=f"{name} is not enrolled")
@@ -101,6 +106,13 @@ class ScriptedVerbs:
             raise RequestError(code="nothing_to_cancel", problem="the terminal is idle")
         self._cancelled.set()
         return self.under_way
+
+    async def history(self, *, instance: str, first: int, last: int) -> AsyncIterator[Response]:
+        self.asked.append(("history", instance, first, last))
+        if self.refusal:
+            raise self.refusal
+        told = tuple(d for d in self.journal if d.instance == instance and first <= d.seq <= last)
+        yield Response(status="ok", decisions=told)
 
     async def list_users(self) -> list[User]:
         return list(self.people.values())

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "install"
@@ -27,10 +27,15 @@ LAID_DOWN = (
 )
 
 
-def install(*arguments: str, umask: int = 0o022) -> subprocess.CompletedProcess[str]:
-    """Run the script. Pip takes the libraries of this test run for installed ones, and fetches none."""
+def install(*arguments: str, umask: int = 0o022, within: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    """Run the script, `within` another program. Pip takes the libraries of this test run for installed ones."""
     return subprocess.run(
-        [SCRIPT, *arguments], env=with_libraries(), umask=umask, capture_output=True, text=True, check=False
+        [*within, str(SCRIPT), *arguments],
+        env=with_libraries(),
+        umask=umask,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -57,6 +62,15 @@ def same_python() -> bool:
     return system_python(suffix) == str(sysconfig.get_config_var("EXT_SUFFIX"))
 
 
+def without_touching_the_library() -> list[str]:
+    """Return what to put before a command so that it sees the system's Python library read-only; takes root."""
+    if os.geteuid() != 0:
+        return []
+    library = system_python("import sysconfig; print(sysconfig.get_path('stdlib'))")
+    script = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
+    return ["unshare", "--mount", "sh", "-c", script, "sh", library]
+
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file system on which penlatch was installed once."""
@@ -66,8 +80,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("the system's Python is another version than this test run's")
     root = tmp_path_factory.mktemp("root")
     # A tight umask of the caller must not make the program unreadable for the daemon.
-    result = install("--root", str(root), umask=0o077)
+    result = install("--root", str(root), umask=0o077, within=without_touching_the_library())
     assert result.returncode == 0, result.stderr
+    assert "could not be compiled" not in result.stderr, "bytecode goes below the root, not beside the library"
     return root
 
 
@@ -154,6 +169,7 @@ def test_removing_it_keeps_what_people_entrusted_to_it(root: Path, tmp_path: Pat
         assert str(data.parent) in result.stderr
     assert data.read_bytes() == b"people"
     assert (copy / "etc/penlatch/penlatch.toml").exists()
+    assert not (copy / "etc/udev").exists(), "a folder that the installation made is taken away"
     left = {str(p.relative_to(copy)) for p in copy.rglob("*") if "penlatch" in p.name}
     assert left <= {"var/lib/penlatch", "var/lib/penlatch/penlatch.db", "etc/penlatch", "etc/penlatch/penlatch.toml",
                     "run/penlatch"}  # fmt: skip
@@ -199,3 +215,28 @@ def test_without_rights_it_says_so(public_copy: Path) -> None:
     )
     assert result.returncode == 1
     assert "must be run as root: sudo" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "name", ["etc/systemd", "opt", "usr/local/bin", "etc/penlatch", "etc/udev/rules.d/70-penlatch.rules"]
+)
+@pytest.mark.parametrize("action", [[], ["--uninstall"]])
+def test_a_link_in_an_image_leads_nothing_out_of_it(tmp_path: Path, name: str, action: list[str]) -> None:
+    outside, image = tmp_path / "outside", tmp_path / "image"
+    (outside / "penlatch").mkdir(parents=True)
+    (outside / "penlatch" / "kept").touch()
+    (image / name).parent.mkdir(parents=True)
+    (image / name).symlink_to(outside)
+    result = install("--root", str(image), *action)
+    assert result.returncode != 0
+    assert f"leads out of {image}" in result.stderr
+    assert sorted(str(path.relative_to(outside)) for path in outside.rglob("*")) == ["penlatch", "penlatch/kept"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be misled by another user: sudo")
+def test_root_does_not_install_into_a_folder_of_another_user(tmp_path: Path) -> None:
+    os.chown(tmp_path, 42_417, 42_418)
+    result = install("--root", str(tmp_path))
+    assert result.returncode != 0
+    assert "belongs to another user" in result.stderr
+    assert list(tmp_path.iterdir()) == []

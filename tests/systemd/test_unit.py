@@ -7,11 +7,15 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import get_args, get_type_hints
 
+import msgspec
 import pytest
 
 from penlatch import config
+from penlatch.bolt.bolt import LET_GO_S, Bolt
 from penlatch.report.credentials import CREDENTIAL as PASSWORD_CREDENTIAL
+from penlatch.service.signals import STOP_LIMIT_S
 from penlatch.store.vault import CREDENTIAL as KEY_CREDENTIAL
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
@@ -130,6 +134,19 @@ class TestAgreement:
         assert setting("Type") == "notify"
         assert setting("Restart") == "always"
         assert setting("WatchdogSec") == "60s"
+
+    def test_a_stop_has_the_time_that_the_longest_pulse_may_take(self) -> None:
+        (longest_s,) = [
+            rule.le
+            for rule in get_args(get_type_hints(config.Bolt, include_extras=True)["pulse_s"])
+            if isinstance(rule, msgspec.Meta) and rule.le is not None
+        ]
+        bolt = Bolt(config.Bolt(command=("/bin/true",), pulse_s=longest_s))
+        needed_s = bolt._actuator.limit_s + LET_GO_S + STOP_LIMIT_S
+        assert float(setting("TimeoutStopSec").removesuffix("s")) > needed_s
+
+    def test_the_program_that_opened_gets_no_signal_of_systemds_before_the_daemon_has_ended(self) -> None:
+        assert setting("KillMode") == "mixed"
 
     def test_it_reads_the_configuration_where_everybody_expects_it(self) -> None:
         assert setting("ExecStart").endswith(f"run --config {config.DEFAULT_PATH}")

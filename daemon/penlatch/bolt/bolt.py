@@ -1,7 +1,8 @@
 """Bolt: opens for a fresh match, for a moment, and for nothing else.
 
-Whatever fails leaves it shut: a decision that is not fresh, a line that cannot be had, a program that ends badly. It
-never opens twice at once, and never tries again by itself.
+It stays shut for a decision that is not fresh, and where the line cannot be had. It never opens twice at once, and
+never tries again by itself. Where the end of a pulse was not seen, health says that the bolt may be open, until a later
+end was seen.
 """
 
 from __future__ import annotations
@@ -12,30 +13,46 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
 from penlatch.bolt.command import Command
+from penlatch.bolt.doubt import Doubt
 from penlatch.bolt.line import Line
+from penlatch.bounded import end
 from penlatch.errors import BoltError
 from penlatch.messages import Part, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from penlatch.config import Bolt as Rule
     from penlatch.messages import Decision
 
 log = logging.getLogger(__name__)
 
+LET_GO_S: Final = 0.2
+"""How long a pulse may take to end once it is cancelled [s]."""
 FRESH_S: Final = 2.0
 """How old a match may be that opens [s], by the time of day: a machine that slept in between opens for nobody."""
+
+
+UNSEEN: Final = "the end of its last pulse was not seen: it may be open, until a later pulse ends well"
 
 
 class Actuator(Protocol):
     """What moves the bolt."""
 
+    @property
+    def shuts_at_once(self) -> bool:
+        """True if the daemon itself shuts it: when it takes hold of it, and when it ends a pulse early."""
+
+    @property
+    def limit_s(self) -> float:
+        """Longest time that a pulse may take, its end by force included [s]."""
+
     def hold(self) -> bool:
-        """Get hold of it, shut, where it is not held; one that is held stays as it is.
+        """Acquire the bolt unless it is held already. One that `shuts_at_once` is then shut.
 
         Returns:
-            Whether it was not.
+            True if it was acquired now.
 
         Raises:
             BoltError: if it cannot be had.
@@ -45,7 +62,7 @@ class Actuator(Protocol):
         """Open it for its time, and shut it, whatever happens.
 
         Raises:
-            BoltError: if that failed.
+            BoltError: if that failed. `may_be_open` says whether the bolt was touched.
         """
 
     def close(self) -> None:
@@ -64,22 +81,24 @@ class Bolt:
         rule: Rule,
         *,
         actuator: Actuator | None = None,
+        marker: Path | None = None,
         changed: Callable[[], None] = lambda: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Prepare nothing yet; `changed` is called when `health` does."""
+        """Prepare nothing yet; `changed` is called when `health` does. `marker`: see `Doubt`."""
         self._actuator = actuator or _actuator(rule)
         self._changed = changed
         self._now = now
         self._moving: asyncio.Task[None] | None = None
         self._stopped = False
+        self._doubt = Doubt(marker)
         self.health = Part(ok=False, detail="not prepared yet")
 
     def look(self) -> bool:
-        """Get hold of it where it is not held: it may come late, or come back. `health` tells how that went.
+        """Acquire it unless it is held: it may come late, or come back. `health` says how that went.
 
         Returns:
-            Whether it can be opened.
+            True if it can be opened.
         """
         if self._stopped:
             return False
@@ -88,8 +107,10 @@ class Bolt:
         except BoltError as error:
             self._failed(error)
             return False
-        if taken:
-            self._report(Part(ok=True, detail="shut"))
+        if taken and self._actuator.shuts_at_once:
+            self._shut()
+        elif taken:
+            self._report(Part(ok=False, detail=UNSEEN) if self._doubt.open else Part(ok=True, detail="shut"))
         return True
 
     def decided(self, decision: Decision) -> None:
@@ -108,12 +129,22 @@ class Bolt:
             return
         self._moving = asyncio.create_task(self._open(decision), name="bolt")
 
+    @property
+    def stop_s(self) -> float:
+        """Longest time that `stop` would take now [s]; 0 where nothing moves."""
+        moving = self._moving is not None and not self._moving.done()
+        return self._actuator.limit_s + LET_GO_S if moving and not self._actuator.shuts_at_once else 0.0
+
     async def stop(self) -> None:
-        """Shut it and let go of it."""
+        """Open for nobody any more, shut it and let go of it.
+
+        A bolt that the daemon shuts itself is shut at once. A program that opened has the time of its pulse to shut.
+        """
         self._stopped = True
-        if self._moving:
-            self._moving.cancel()
-            await asyncio.gather(self._moving, return_exceptions=True)
+        if self._moving and not self._moving.done():
+            if not self._actuator.shuts_at_once:
+                await asyncio.wait({self._moving}, timeout=self._actuator.limit_s)
+            await end([self._moving], within_s=LET_GO_S)
         try:
             self._actuator.close()
         except BoltError as error:
@@ -121,17 +152,34 @@ class Bolt:
 
     async def _open(self, decision: Decision) -> None:
         log.info("the bolt opens for decision %d", decision.seq)
+        doubted = self._doubt.open
+        self._doubt.begin()
         try:
             await self._actuator.pulse(decision)
         except BoltError as error:
+            if not error.may_be_open and not doubted:
+                self._doubt.end()
             self._failed(error)
+        except asyncio.CancelledError:
+            if self._actuator.shuts_at_once:
+                self._shut()  # it does so before it lets a cancel pass
+            else:
+                self._report(Part(ok=False, detail=UNSEEN))
+            raise
         else:
-            self._report(Part(ok=True, detail="shut"))
+            self._shut()
+
+    def _shut(self) -> None:
+        self._doubt.end()
+        self._report(Part(ok=True, detail="shut"))
 
     def _failed(self, error: BoltError) -> None:
-        if str(error) != self.health.detail:  # what lasts is said once
-            log.error("%s", error)
-        self._report(Part(ok=False, detail=str(error)))
+        detail = str(error)
+        if self._doubt.open and "may be open" not in detail:
+            detail += f"; {UNSEEN}"
+        if detail != self.health.detail:  # what lasts is said once
+            log.error("%s", detail)
+        self._report(Part(ok=False, detail=detail))
 
     def _report(self, part: Part) -> None:
         if part != self.health:

@@ -18,14 +18,17 @@ CONSUMER: Final = "penlatch"
 class Line:
     """One output line, held from the start on, inactive but for its pulses.
 
-    What a line does when the process that holds it ends is up to its driver; most leave it as it was. So it is made
-    inactive before it is let go, and a crash in mid-pulse may leave the bolt open until the next start.
+    The kernel releases a line whose process has ended. The level that it then has is up to the driver of its chip;
+    most leave it as it was. So the daemon makes it inactive before it lets go, and a crash in mid-pulse may leave the
+    bolt open until the next start, which takes the line inactive.
     """
+
+    shuts_at_once: Final = True
 
     def __init__(self, chip: Path, offset: int, *, pulse_s: float, active_low: bool) -> None:
         self._chip = str(chip)
         self._offset = offset
-        self._pulse_s = pulse_s
+        self._pulse_s = self.limit_s = pulse_s
         self._active_low = active_low
         self._request: Any = None
         self._values: Any = None
@@ -33,10 +36,10 @@ class Line:
         """It was made active, and not yet inactive again as far as is known."""
 
     def hold(self) -> bool:
-        """Take the line, inactive, where it is not held or its chip is not there any more.
+        """Take the line, inactive, unless it is held and its chip is still there.
 
         Returns:
-            Whether it was taken.
+            True if it was taken now.
 
         Raises:
             BoltError: if it cannot be had.
@@ -65,8 +68,8 @@ class Line:
         try:
             self._request = gpiod.request_lines(self._chip, consumer=CONSUMER, config={self._offset: settings})
         except (OSError, ValueError) as error:
-            problem = f"it is gone and may be open: {error}" if self._active else str(error)
-            raise BoltError(bolt=self._name, problem=problem) from error
+            problem = f"it is gone: {error}" if self._active else str(error)
+            raise BoltError(bolt=self._name, problem=problem, may_be_open=self._active) from error
         self._active = False
 
     async def pulse(self, decision: Decision) -> None:
@@ -97,14 +100,15 @@ class Line:
             self._set(self._values.INACTIVE)
             self._active = False
         elif self._active:
-            raise BoltError(bolt=self._name, problem="it is gone and may be open")
+            raise BoltError(bolt=self._name, problem="it is gone", may_be_open=True)
 
     def _set(self, value: Any) -> None:
         try:
             self._request.set_value(self._offset, value)
         except OSError as error:
             self._let_go()  # taken again, it is inactive
-            raise BoltError(bolt=self._name, problem=f"it does not obey and may be open: {error}") from error
+            problem = f"it does not obey: {error}"
+            raise BoltError(bolt=self._name, problem=problem, may_be_open=True) from error
 
     def _let_go(self) -> None:
         if self._request is not None:

@@ -31,12 +31,13 @@ LIMIT_S = 60.0
 def pam(client: Client, user: str | None, limit_s: float, *, as_json: bool) -> None:
     """Authenticate a user by their signature; called by pam_exec, which gives PAM_TYPE and PAM_USER.
 
-    Whoever runs it must be allowed to use the daemon's socket. Exit status: 0 a match; anything else is none: 1 no
+    Whoever runs it must be allowed to use the daemon's socket. Of the environment it believes PAM_TYPE and PAM_USER
+    alone: neither PENLATCH_SOCKET nor PENLATCH_CONFIG. Exit status: 0 a match; anything else is none: 1 no
     match, 2 wrong usage, 3 time-out, cancelled, the daemon not there or gone, or any other error.
 
     \b
     Example, in a file of /etc/pam.d:
-      auth required pam_exec.so quiet stdout /usr/local/bin/penlatch pam
+      auth required pam_exec.so quiet stdout /opt/penlatch/bin/python -I -m penlatch pam
     """
     kind, name = os.environ.get("PAM_TYPE"), user or os.environ.get("PAM_USER")
     if kind != "auth":

@@ -85,6 +85,10 @@ class Client:
         """Forget the adapted references of a person; return how many there were."""
         return self._ask(interface.RevertUserReply, "RevertUser", user=name).dropped
 
+    def unlock(self, name: str | None) -> None:
+        """End the lock of a person, or for None of the terminal."""
+        self._ask(dict, "Unlock", user=name, terminal=None if name else True)
+
     def status(self) -> Health:
         """Return how the terminal is."""
         return self._ask(interface.StatusReply, "Status").health
@@ -124,7 +128,7 @@ class Client:
                 sock.connect(str(self._path))
                 if more:
                     sock.settimeout(None)  # a person may think as long as the daemon lets them
-                sock.sendall(call.to_bytes())
+                sock.sendall(_encoded(call))
                 for message in _messages(sock):
                     reply = _decode(message)
                     if reply.error is not None:
@@ -147,6 +151,13 @@ class Client:
         else:
             problem = f"{self._path}: {error.strerror or error}: journalctl -u penlatch"
         return RequestError(code="unavailable", problem=problem)
+
+
+def _encoded(call: Call) -> bytes:
+    try:
+        return call.to_bytes()
+    except UnicodeEncodeError as error:  # a word of the command line that is no text
+        raise RequestError(code="bad_request", problem="a parameter is no text in UTF-8") from error
 
 
 def _messages(sock: socket.socket) -> Iterator[bytes]:

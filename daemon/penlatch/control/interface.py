@@ -74,6 +74,13 @@ class DeleteUserParameters(Parameters, frozen=True, kw_only=True, forbid_unknown
     user: str
 
 
+class UnlockParameters(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of Unlock."""
+
+    user: str | None = None
+    terminal: bool | None = None
+
+
 class RevertUserParameters(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Of RevertUser."""
 

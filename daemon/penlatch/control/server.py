@@ -9,10 +9,13 @@ import logging
 import os
 import socket
 import stat
+from functools import partial
 from typing import TYPE_CHECKING
 
+from penlatch.bounded import end, in_own_thread
 from penlatch.control.callers import Caller, may_call
 from penlatch.control.conversation import Conversation
+from penlatch.control.guests import Guests, is_own
 from penlatch.control.wire import LARGEST_CALL
 from penlatch.errors import ConfigError
 
@@ -27,8 +30,8 @@ log = logging.getLogger(__name__)
 GROUP = "penlatch"
 """Owns the socket where it exists; then its members need not be root to connect."""
 MODE = 0o660
-CLIENTS = 32
-"""How many may be connected at a time."""
+STOP_LIMIT_S = 0.2
+"""How long clients may take to hear of a stop [s]."""
 
 
 class VarlinkServer:
@@ -39,7 +42,7 @@ class VarlinkServer:
         self._verbs = verbs
         self._server: asyncio.Server | None = None
         self._inode = 0
-        self._conversations: set[asyncio.Task[None]] = set()
+        self._guests = Guests()
 
     async def start(self) -> None:
         """Listen.
@@ -56,7 +59,7 @@ class VarlinkServer:
         self._server = await asyncio.start_unix_server(self._connected, sock=sock, limit=LARGEST_CALL)
 
     async def stop(self) -> None:
-        """Hang up on everybody and take the socket away; actions under way are cancelled."""
+        """Hang up on everybody and take the socket away; actions under way are cancelled. Bounded in time."""
         if self._server is None:
             return
         self._server.close()
@@ -64,26 +67,31 @@ class VarlinkServer:
         with contextlib.suppress(OSError):
             if self._config.socket.stat().st_ino == self._inode:  # else it is a successor's
                 self._config.socket.unlink()
-        for conversation in self._conversations:
-            conversation.cancel()
-        await asyncio.gather(*self._conversations, return_exceptions=True)
+        await end(self._guests.tasks, within_s=STOP_LIMIT_S)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._conversations) >= CLIENTS:
-            log.warning("more than %d clients at once: one is turned away", CLIENTS)
+        try:
+            caller = Caller.of(writer.get_extra_info("socket"))
+        except OSError:  # it has gone already
+            writer.transport.abort()
+            return
+        if self._server is None or not self._guests.make_room(caller):
             writer.close()
             return
-        task = asyncio.create_task(self._converse(reader, writer), name="control")
-        self._conversations.add(task)
-        task.add_done_callback(self._ended)
+        conversation = Conversation(reader, writer, verbs=self._verbs, caller=caller)
+        task = asyncio.create_task(self._converse(conversation, caller), name=f"client {caller}")
+        self._guests.add(task, caller, conversation)
+        task.add_done_callback(partial(self._ended, writer))
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        caller = Caller.of(writer.get_extra_info("socket"))
-        allowed = await asyncio.to_thread(may_call, caller, self._config)
-        await Conversation(reader, writer, verbs=self._verbs, caller=caller, allowed=allowed).run()
+    async def _converse(self, conversation: Conversation, caller: Caller) -> None:
+        # Only a user from elsewhere may be in a directory service, which may be slow, and would be asked in a thread.
+        own = is_own(caller.uid)
+        allowed = may_call(caller, self._config) if own else await in_own_thread(may_call, caller, self._config)
+        await conversation.run(allowed=allowed)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._conversations.discard(task)
+    def _ended(self, writer: asyncio.StreamWriter, task: asyncio.Task[None]) -> None:
+        self._guests.remove(task)
+        writer.transport.abort()  # also where the task was cancelled before it began
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a conversation failed", exc_info=error)
 
@@ -98,10 +106,14 @@ def _bind(path: Path) -> socket.socket:
     _clear(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        sock.bind(str(path))
-        path.chmod(MODE)
+        # Made with its mode at once: a mode that is set by path could be that of another file by then.
+        before = os.umask(0o777 & ~MODE)
+        try:
+            sock.bind(str(path))
+        finally:
+            os.umask(before)
         with contextlib.suppress(KeyError, PermissionError):  # no such group, or we are not in it
-            os.chown(path, -1, grp.getgrnam(GROUP).gr_gid)
+            os.chown(path, -1, grp.getgrnam(GROUP).gr_gid, follow_symlinks=False)
         sock.listen()
         sock.setblocking(False)
     except OSError:

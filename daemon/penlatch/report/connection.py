@@ -24,6 +24,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from penlatch.foreign import quoted
 from penlatch.report.credentials import read_password, tls_context
 from penlatch.report.delivery import Delivery, End, Ending, Incoming, Outcome, Will
 from penlatch.report.oneshot import OneShotClient
@@ -43,7 +44,7 @@ CONNACK_TIMEOUT_S = 3.0
 """How long a broker may think about a CONNECT, unless told otherwise [s]."""
 ACK_TIMEOUT_S = 15.0
 """A broker that leaves a publish unacknowledged for so long is given up [s]: the line is dead, or the broker is."""
-CLOSE_TIMEOUT_S = 1.0
+CLOSE_TIMEOUT_S = 0.2
 """How long a DISCONNECT may take to leave [s]."""
 LARGEST_PACKET = 64 * 1024
 """Packets we accept from an MQTT 5 broker, announced in CONNECT [bytes]."""
@@ -51,6 +52,7 @@ LARGEST_PACKET = 64 * 1024
 _QOS = 1
 _UNSUPPORTED_VERSION = 132
 _SESSION_TAKEN_OVER = 142
+_NO_MATCHING_SUBSCRIBERS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +161,7 @@ class Connection:
         """Say DISCONNECT, so that the will stays unsaid, and wait for the end, but not for ever."""
         self._closing = True
         self._client.disconnect()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(self.ended), CLOSE_TIMEOUT_S)
+        await asyncio.wait({self.ended}, timeout=CLOSE_TIMEOUT_S)
         self.abort(Ending(End.CLOSED))
 
     def abort(self, ending: Ending) -> None:
@@ -251,7 +252,8 @@ class Connection:
         timer.cancel()
         refusal = next((code for code in codes if code.is_failure), None)
         if refusal is None:
-            _resolve(delivery, Delivery(Outcome.ACCEPTED))
+            unheard = any(code.value == _NO_MATCHING_SUBSCRIBERS for code in codes)
+            _resolve(delivery, Delivery(Outcome.ACCEPTED, unheard=unheard))
         else:
             _resolve(delivery, Delivery(Outcome.REFUSED, _text(refusal, properties)))
         self._send_waiting()
@@ -334,4 +336,4 @@ def _resolve(delivery: asyncio.Future[Delivery], outcome: Delivery) -> None:
 
 def _text(code: ReasonCode, properties: Properties | None) -> str:
     said = getattr(properties, "ReasonString", None)
-    return f"{code}: {said}" if said else str(code)
+    return f"{code}: {quoted(said)}" if said else str(code)

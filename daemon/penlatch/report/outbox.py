@@ -10,12 +10,11 @@ import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-import msgspec
-
 from penlatch.errors import PenlatchError
 from penlatch.report.backoff import Backoff
 from penlatch.report.connection import IN_FLIGHT
 from penlatch.report.delivery import Outcome
+from penlatch.report.outgoing import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from penlatch.messages import Decision
     from penlatch.report.connection import Connection
     from penlatch.report.delivery import Delivery
-    from penlatch.report.signing import Signer
 
 
 class Outbox(Protocol):
@@ -32,8 +30,11 @@ class Outbox(Protocol):
     async def pending(self, *, limit: int, after: int) -> list[Decision]:
         """Return at most `limit` undelivered decisions with `seq` above `after`, lowest first."""
 
-    async def delivered(self, seq: int) -> None:
-        """Forget decision `seq`: the broker has it. Its row in the journal of decisions stays."""
+    async def delivered(self, seq: int, *, unheard: bool = False) -> None:
+        """Forget decision `seq`: the broker has it. Its row in the journal of decisions stays.
+
+        `unheard` counts it as one to which nobody was subscribed.
+        """
 
 
 class Drain:
@@ -47,24 +48,36 @@ class Drain:
         boot: int,
         historical_after_s: float,
         problem: Callable[[str, str], None],
-        signer: Signer | None = None,
+        writer: Writer | None = None,
+        expects_consumer: bool = False,
     ) -> None:
-        """`problem(subject, text)` is told what keeps decisions here, and with an empty text that it is over."""
+        """Prepare.
+
+        Args:
+            outbox: the decisions that wait.
+            topic: where they go.
+            boot: number of this start.
+            historical_after_s: age from which on a decision is historical [s].
+            problem: called with a subject and what keeps decisions here, and with an empty text when that is over.
+            writer: writes each of them; None for an unsigned form.
+            expects_consumer: keep a decision to which nobody is subscribed, and send it again.
+        """
         self._outbox = outbox
         self._topic = topic
         self._boot = boot
         self._historical_after_s = historical_after_s
         self._problem = problem
-        self._signer = signer
+        self._writer = writer or Writer()
+        self._expects_consumer = expects_consumer
         self._awake = asyncio.Event()
         self._backoff = Backoff()
         self.emptied = asyncio.Event()
         """Set while the broker has everything."""
 
-    def start_over(self, boot: int, signer: Signer | None) -> None:
+    def start_over(self, boot: int, writer: Writer) -> None:
         """Take decisions of the start `boot` for those of now."""
         self._boot = boot
-        self._signer = signer
+        self._writer = writer
         self.wake()
 
     def wake(self) -> None:
@@ -106,11 +119,7 @@ class Drain:
 
     def _send(self, connection: Connection, decision: Decision) -> asyncio.Future[Delivery]:
         historical = is_historical(decision, boot=self._boot, now=datetime.now(UTC), after_s=self._historical_after_s)
-        told = msgspec.structs.replace(decision, historical=historical)
-        payload = msgspec.json.encode(told)
-        if self._signer:
-            payload = msgspec.json.encode(msgspec.structs.replace(told, jws=self._signer.sign(payload)))
-        delivery = connection.publish(self._topic, payload)
+        delivery = connection.publish(self._topic, self._writer.payload(decision, historical=historical))
         delivery.add_done_callback(self._wake_on)
         return delivery
 
@@ -121,10 +130,12 @@ class Drain:
             delivery = in_flight.pop(seq).result()
             if delivery.outcome is Outcome.REFUSED:
                 problem = f"the broker refused decision {seq} on {self._topic}: {delivery.reason}"
+            elif delivery.unheard and self._expects_consumer:
+                problem = f"nobody listens on {self._topic}: decisions wait (mqtt.expects_consumer)"
             elif delivery.outcome is Outcome.ACCEPTED:
                 accepted = True
                 try:
-                    await self._outbox.delivered(seq)
+                    await self._outbox.delivered(seq, unheard=delivery.unheard)
                 except PenlatchError as error:  # it will be sent twice; consumers know its number
                     problem = str(error)
         if problem:

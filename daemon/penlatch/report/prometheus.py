@@ -34,6 +34,7 @@ def _families(health: Health) -> Iterator[tuple[str, str, str, list[tuple[str, f
     yield "outbox_depth", "gauge", "Decisions that wait for the broker.", [("", health.outbox_depth)]
     yield "outbox_age_seconds", "gauge", "How long the first of them has waited.", [("", health.outbox_age_s or 0.0)]
     yield "outbox_dropped_total", "counter", "Decisions that were never told.", [("", health.outbox_dropped)]
+    yield "outbox_unheard_total", "counter", "Decisions that nobody was subscribed to.", [("", health.outbox_unheard)]
     yield "lockouts", "gauge", "People, or the terminal, who are not judged now.", [("", len(health.lockouts))]
     yield "audit_entries_total", "counter", "Entries of the audit.", [("", health.audit.number if health.audit else 0)]
     yield "uptime_seconds", "gauge", "Time since the daemon was started.", [("", health.uptime_s)]

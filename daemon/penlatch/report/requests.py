@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, cast, get_args
 
 import msgspec
 
+from penlatch.bounded import end
 from penlatch.decoding import UNREADABLE
 from penlatch.errors import RequestError
+from penlatch.foreign import WORDS, plain
 from penlatch.messages import Request, RequestErrorCode, Response, Verb
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ LARGEST_REQUEST = 4096
 """Longer payloads are refused unread [bytes]."""
 CONCURRENT = 8
 """Requests that may be under way at a time: one for the pen, the others to ask and to cancel."""
+
+CLOSE_LIMIT_S = 0.1
+"""How long cancelled requests may take to end [s]."""
 
 Handle = Callable[[Verb, Request], AsyncIterator[Response]]
 """Does what is asked; any number of `progress` responses, then one `ok` or `error`."""
@@ -84,10 +89,8 @@ class Requests:
         task.add_done_callback(self._running.discard)
 
     async def close(self) -> None:
-        """Cancel what is under way."""
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        """Cancel what is under way; bounded in time."""
+        await end(set(self._running), within_s=CLOSE_LIMIT_S)
 
     def _check(self, verb: str, payload: bytes) -> Request:
         if verb not in _VERBS:
@@ -103,7 +106,9 @@ class Requests:
         try:
             request = msgspec.json.decode(payload or b"{}", type=Request)
         except UNREADABLE as error:
-            raise RequestError(code="bad_request", problem=f"the payload is no request: {error}") from error
+            raise RequestError(
+                code="bad_request", problem=f"the payload is no request: {plain(error, WORDS)}"
+            ) from error
         self._admission.admit(verb, request)
         return request
 

@@ -13,9 +13,10 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from penlatch.bounded import end, ended
 from penlatch.capture.segmenter import Signature
 from penlatch.errors import PenlatchError, RequestError
-from penlatch.messages import MOST_REFERENCES, Action, Armed, Decision, Enrollment, Event, Reason, Verdict
+from penlatch.messages import MOST_REFERENCES, Action, Armed, Decision, Enrollment, Event, Reason, Verdict, Way
 from penlatch.service.judge import Asked, refusal
 from penlatch.service.monitors import Monitors
 
@@ -35,6 +36,10 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
+RECORD_LIMIT_S = 0.5
+"""How long a stop waits for the record of what is under way [s]."""
+LET_GO_S = 0.1
+"""How long cancelled work may take to end [s]."""
 OVERTIME_LOOK_S = 0.05
 """How often an action whose time is over looks whether the person has finished signing [s]."""
 STRANGERS = 3
@@ -80,7 +85,7 @@ class Actions:
         self._decided = decided
         self._ended = ended
         self._run: _Run | None = None
-        self._standing_by = False
+        self._standing_by = self._stopping = False
         self._claimed = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -94,14 +99,16 @@ class Actions:
 
     # -- verbs ---------------------------------------------------------------------------------------------------
 
-    async def verify(self, user: str, *, transaction: str | None = None) -> AsyncGenerator[Event, None]:
+    async def verify(
+        self, user: str, *, transaction: str | None = None, way: Way = Way.LOCAL
+    ) -> AsyncGenerator[Event, None]:
         """Ask for one signature of `user`. The last event is a decision with `done`.
 
         Raises:
             RequestError: `busy`, `unknown_user`, `unavailable`.
         """
         await self._require(user)
-        asked = Asked(Action.VERIFY, user, transaction)
+        asked = Asked(Action.VERIFY, user, transaction, by=way)
         flow = self._judging(self._judge.verify)
         async with contextlib.aclosing(self._perform(asked, flow, self._config.verify.timeout_s)) as events:
             async for event in events:
@@ -182,11 +189,12 @@ class Actions:
                 claimed.cancel()
 
     async def stop(self) -> None:
-        """Cancel what is under way and wait for its record."""
+        """Cancel what is under way and wait for its record; bounded in time, for the worker may hang."""
+        self._stopping = True
         if self._run:
             self._run.cancelled.set()
-        while self._tasks:
-            await asyncio.wait(set(self._tasks))
+        if not await ended(set(self._tasks), within_s=RECORD_LIMIT_S):
+            await end(set(self._tasks), within_s=LET_GO_S)
         self._monitors.close()
 
     # -- the life of one action ----------------------------------------------------------------------------------
@@ -194,6 +202,8 @@ class Actions:
     async def _perform(
         self, asked: Asked, flow: Callable[[_Run], Awaitable[None]], limit_s: float
     ) -> AsyncGenerator[Event, None]:
+        if self._stopping:
+            raise RequestError(code="unavailable", problem="the terminal is stopping")
         if self._run is not None or (self._standing_by and self._listener.signing):
             raise RequestError(code="busy", problem=f"the terminal is busy: {self.current.value or 'somebody signs'}")
         run = self._claim(asked, limit_s)
@@ -206,7 +216,7 @@ class Actions:
         finally:
             run.cancelled.set()
             # Whoever asked may be gone, and this generator cancelled with them: the record is finished all the same.
-            await asyncio.shield(task)
+            await asyncio.wait({task})
 
     def _spawn(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         """Begin what `stop` will wait for."""
@@ -229,18 +239,19 @@ class Actions:
 
     async def _live(self, run: _Run, flow: Callable[[_Run], Awaitable[None]]) -> None:
         """Take one action from claim to idle, whatever happens in it."""
-        end: PenlatchError | None = None
+        outcome: PenlatchError | None = RequestError(code="unavailable", problem="the terminal stopped")
         try:
             await flow(run)
+            outcome = None
         except PenlatchError as error:
             log.error("%s of %s failed: %s", run.asked.action.value, run.asked.user, error)  # noqa: TRY400 - made for the journal
-            end = error
+            outcome = error
         except Exception:
             log.exception("%s of %s failed", run.asked.action.value, run.asked.user)
-            end = RequestError(code="unavailable", problem="an internal fault; see the journal")
+            outcome = RequestError(code="unavailable", problem="an internal fault; see the journal")
         finally:
             self._release()
-        run.told.put_nowait(end)
+            run.told.put_nowait(outcome)  # also where this was cancelled: the asker still waits
 
     async def _identify_unasked(self, capture: Capture) -> None:
         run = self._claim(Asked(Action.IDENTIFY, None), self._config.verify.timeout_s)

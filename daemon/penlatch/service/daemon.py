@@ -5,34 +5,40 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import signal
 import time
 from typing import TYPE_CHECKING
 
-from penlatch import __version__
+import msgspec
+
+from penlatch import __version__, bounded
+from penlatch.bolt import doubt
 from penlatch.bolt.bolt import Bolt
 from penlatch.capture.listener import Listener
 from penlatch.clock import utc_now
 from penlatch.control.server import VarlinkServer
 from penlatch.errors import PenlatchError, RequestError
-from penlatch.messages import Action, Calibration, Decision, Health, Info, Part, Request, Response, User, Verb
+from penlatch.messages import Action, Calibration, Decision, Health, Info, Part, Request, Response, User, Verb, Way
 from penlatch.report.backoff import Backoff
+from penlatch.report.outgoing import Writer
 from penlatch.report.publisher import Publisher
 from penlatch.service import health, remote
 from penlatch.service.actions import Actions
 from penlatch.service.backups import Backups
 from penlatch.service.calibrating import DEFAULT_TARGET, calibrate
+from penlatch.service.expiring import expire_for_ever
+from penlatch.service.history import History
 from penlatch.service.judge import Counts, Judge, refusal
 from penlatch.service.notify import Notifier
 from penlatch.service.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
     from pathlib import Path
 
     from penlatch.config import Config
     from penlatch.messages import Event
     from penlatch.report.signing import Signer
+    from penlatch.service.signals import Signals
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +50,14 @@ BEAT_PERIOD_S = 30.0
 """Progress is proved at least this often [s], whether or not anybody watches."""
 REOPEN_LONGEST_S = 600.0
 """A database that cannot be opened is tried again at least this often [s]; checking a large one is work."""
+TASKS_LIMIT_S = 0.2
+"""How long the tasks that run for ever may take to end [s]."""
+GOODBYE_LIMIT_S = 0.2
+"""How long the last health may take to be gathered [s]."""
+CLOSE_LIMIT_S = 2.0
+"""How long the database may take to close [s]; `signals.STOP_LIMIT_S` may be over before."""
+PROOF_S = 5.0
+"""How often progress is proved while a stop waits for the bolt [s]."""
 BEAT_TIMEOUT_S = 20.0
 """A worker that does not finish its proof of progress within this time [s] hangs; the watchdog is not fed."""
 
@@ -69,8 +83,10 @@ class Service:
         self._server = VarlinkServer(config.control, self)
         self._notifier = Notifier()
         self._errors = health.ErrorBook()
+        self._history = History(self._rows)
         self._backups = Backups(config, changed=self._health_changed)
-        self._bolt = Bolt(config.bolt, changed=self._health_changed) if config.bolt else None
+        marker = config.store.path.parent / doubt.NAME
+        self._bolt = Bolt(config.bolt, marker=marker, changed=self._health_changed) if config.bolt else None
         self._tasks: list[asyncio.Task[None]] = []
         self._health_due = asyncio.Event()
         self.broken = asyncio.Event()
@@ -97,38 +113,64 @@ class Service:
                 handle=self._handle,
                 changed=self._health_changed,
                 signer=self._signer,
+                instance=self._judge.instance,
             )
             self._publisher.publish_info(await self.info())
-            self._publisher.publish_health(await self.status())
+            self._publisher.publish_health(remote.published(await self.status()))
             await self._publisher.start()
         self._spawn(self._listener.run(), "pen")
         self._spawn(self._tell_health(), "health")
         self._spawn(self._backups.run(), "backups")
+        self._spawn(expire_for_ever(self._expire, done=self._tell_info), "expiry")
         if self._config.terminal.mode == "always":
             self._spawn(self._actions.stand_by(), "stand-by")
         self._spawn(self._keep_going(), "progress")
         self._notifier.ready(f"{self._config.terminal.mode}; {self._judge.models.detail}")
 
-    async def stop(self) -> None:
-        """Cancel what is under way, say goodbye to the broker, and close everything."""
-        self._notifier.stopping()
-        await self._actions.stop()
+    async def stop(self, *, extend: Callable[[float], None] = lambda _: None) -> None:
+        """Cancel what is under way, shut the bolt, say goodbye to the broker, and close everything.
+
+        Each stage has a limit of its own, and a stage that fails or is late keeps none of the others from their turn.
+
+        Args:
+            extend: is told how much longer than usual this may take, for the sake of the bolt [s].
+        """
+        with _logged("STOPPING=1"):
+            self._notifier.stopping()
+        shutting = None
         if self._bolt:
-            await self._bolt.stop()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+            extend(self._bolt.stop_s)
+            shutting = asyncio.create_task(self._bolt.stop(), name="bolt")
+        await self._actions.stop()
+        await bounded.end(self._tasks, within_s=TASKS_LIMIT_S)
         await self._server.stop()
+        if shutting:
+            await self._bolt_shut(shutting)
         if self._publisher:
             await self._publisher.stop()
-        await self._worker.call(self._judge.close)
-        self._worker.stop()
+        closed = await bounded.stage(self._worker.call(self._judge.close), name="database", within_s=CLOSE_LIMIT_S)
+        self._worker.stop(wait=closed)
+
+    async def _bolt_shut(self, shutting: asyncio.Task[None]) -> None:
+        """Wait until the bolt is shut, or had its time, and make known how that went."""
+        if not shutting.done():
+            while not (await asyncio.wait({shutting}, timeout=PROOF_S))[0]:
+                with _logged("WATCHDOG=1"):
+                    self._notifier.watchdog()
+        await bounded.ended([shutting], within_s=0)
+        if self._health_due.is_set():
+            await bounded.stage(self._goodbye(), name="last health", within_s=GOODBYE_LIMIT_S)
+
+    async def _goodbye(self) -> None:
+        """Publish the last health: somebody must look at a door of which the bolt may be open."""
+        if self._publisher:
+            self._publisher.publish_health(await self.status())
 
     # -- verbs ---------------------------------------------------------------------------------------------------
 
-    def verify(self, user: str, *, transaction: str | None = None) -> AsyncGenerator[Event, None]:
+    def verify(self, user: str, *, transaction: str | None = None, way: Way = Way.LOCAL) -> AsyncGenerator[Event, None]:
         """Ask for one signature of `user`; see `Actions.verify`."""
-        return self._actions.verify(user, transaction=transaction)
+        return self._actions.verify(user, transaction=transaction, way=way)
 
     def identify(self, *, transaction: str | None = None) -> AsyncGenerator[Event, None]:
         """Ask for one signature of anybody; see `Actions.identify`."""
@@ -191,6 +233,16 @@ class Service:
             await self._worker.call(self._judge.delete_user, name)
         self._health_changed()
 
+    async def unlock(self, user: str | None, *, by: str) -> None:
+        """End the lock of a person, or for None of the terminal; see `Judge.unlock`.
+
+        Raises:
+            RequestError: `unknown_user`, `unavailable`.
+        """
+        with _refusals():
+            await self._worker.call(self._judge.unlock, user, by=by)
+        self._health_changed()
+
     async def revert_user(self, name: str) -> int:
         """Forget the adapted references of a person, and return how many there were.
 
@@ -211,6 +263,11 @@ class Service:
         with _refusals():
             return await self._worker.call(self._judge.decisions, limit=limit, user=user)
 
+    def history(self, *, instance: str, first: int, last: int) -> AsyncGenerator[Response, None]:
+        """Give decisions of before again; see `History.answer`."""
+        only = self._config.mqtt is not None and self._config.mqtt.sign == "only"
+        return self._history.answer(instance=instance, first=first, last=last, writer=Writer(self._signer, only=only))
+
     async def info(self) -> Info:
         """Tell what this terminal is."""
         return Info(
@@ -225,6 +282,8 @@ class Service:
             requests=self._config.mqtt.requests if self._config.mqtt else (),
             boot=self._judge.boot,
             key=self._signer.jwk if self._signer else None,
+            instance=self._judge.instance or msgspec.UNSET,
+            decisions_from=await self._decisions_from(),
         )
 
     async def status(self) -> Health:
@@ -263,6 +322,9 @@ class Service:
             outbox_depth=counts.outbox_depth,
             outbox_age_s=health.age_s(counts.outbox_since),
             outbox_dropped=counts.outbox_dropped,
+            outbox_unheard=counts.outbox_unheard,
+            instance=self._judge.instance or msgspec.UNSET,
+            instance_jws=msgspec.UNSET,
             lockouts=counts.locked,
             audit=counts.audit,
             uptime_s=round(time.monotonic() - self._started, 1),
@@ -287,6 +349,23 @@ class Service:
         if self._publisher:
             self._publisher.wake()
 
+    async def _rows(self, instance: str, first: int, last: int, *, limit: int) -> list[Decision]:
+        with _refusals():
+            return await self._worker.call(self._judge.history, instance, first, last, limit=limit)
+
+    async def _expire(self) -> int:
+        return await self._worker.call(self._judge.expire)
+
+    async def _tell_info(self) -> None:
+        if self._publisher:
+            self._publisher.publish_info(await self.info())
+
+    async def _decisions_from(self) -> int | None:
+        try:
+            return await self._worker.call(self._judge.decisions_from)
+        except PenlatchError:  # health tells
+            return None
+
     def _handle(self, verb: Verb, request: Request) -> AsyncIterator[Response]:
         return remote.answer(self, verb, request)
 
@@ -296,14 +375,15 @@ class Service:
     async def _tell_health(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._health_due.wait(), HEALTH_PERIOD_S)
+                async with asyncio.timeout(HEALTH_PERIOD_S):
+                    await self._health_due.wait()
             await asyncio.sleep(HEALTH_SETTLE_S)
             self._health_due.clear()
             now = await self.status()
             faults = [f"{name}: {part.detail}" for name in PARTS if (part := getattr(now, name)) and not part.ok]
             self._notifier.status("; ".join(faults) or "well")
             if self._publisher:
-                self._publisher.publish_health(now)
+                self._publisher.publish_health(remote.published(now))
 
     async def _find_signer(self) -> Signer | None:
         key = await self._worker.call(self._judge.signing_key)
@@ -327,7 +407,8 @@ class Service:
                 reopen_at = time.monotonic() + retry.next()
             was_well = self._judge.database.ok and self._judge.models.ok
             try:
-                await asyncio.wait_for(self._worker.call(self._judge.beat), BEAT_TIMEOUT_S)
+                async with asyncio.timeout(BEAT_TIMEOUT_S):
+                    await self._worker.call(self._judge.beat)
             except (PenlatchError, TimeoutError) as error:
                 log.error("no progress, the watchdog is not fed: %s", error or "the worker hangs")  # noqa: TRY400 - made for the journal
                 self._health_changed()
@@ -343,7 +424,7 @@ class Service:
             log.info("the database can be used again: start %d", self._judge.boot)
             if self._publisher:
                 self._signer = await self._find_signer()
-                self._publisher.start_over(self._judge.boot, self._signer)
+                self._publisher.start_over(self._judge.boot, self._signer, self._judge.instance)
                 self._publisher.publish_info(await self.info())
             self._health_changed()
 
@@ -380,8 +461,17 @@ class _Outbox:
     async def pending(self, *, limit: int, after: int) -> list[Decision]:
         return await self._worker.call(self._judge.pending, limit=limit, after=after)
 
-    async def delivered(self, seq: int) -> None:
-        await self._worker.call(self._judge.delivered, seq)
+    async def delivered(self, seq: int, *, unheard: bool = False) -> None:
+        await self._worker.call(self._judge.delivered, seq, unheard=unheard)
+
+
+@contextlib.contextmanager
+def _logged(word: str) -> Iterator[None]:
+    """Go on where systemd does not take a word: it is not there any more to be told."""
+    try:
+        yield
+    except OSError as error:
+        log.warning("systemd does not hear %s: %s", word, error)
 
 
 @contextlib.contextmanager
@@ -392,23 +482,31 @@ def _refusals() -> Iterator[None]:
         raise refusal(error) from error
 
 
-async def run(config: Config) -> int:
+async def run(config: Config, signals: Signals) -> int:
     """Run the daemon until SIGTERM or SIGINT.
+
+    Args:
+        config: the configuration.
+        signals: hears them already; it ends the process by force where the stop hangs.
 
     Returns:
         The exit status of the process: 0 after a clean stop, 1 where a part of the daemon failed.
     """
     service = Service(config)
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await service.start()
-    log.info("%s is ready", config.terminal.name)
-    ends = {asyncio.create_task(stop.wait()), asyncio.create_task(service.broken.wait())}
-    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    signals.tell(asyncio.get_running_loop(), stop.set)
+    stopping = asyncio.create_task(stop.wait(), name="signal")
+    starting = asyncio.create_task(service.start(), name="start")
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if starting.done():
+        await starting  # raises what kept it from its start
+        log.info("%s is ready", config.terminal.name)
+        broken = asyncio.create_task(service.broken.wait(), name="broken")
+        await asyncio.wait({stopping, broken}, return_when=asyncio.FIRST_COMPLETED)
+        broken.cancel()
+    signals.stopping()
     log.info("stopping")
-    await service.stop()
-    for end in ends:
-        end.cancel()
+    await bounded.end([starting], within_s=TASKS_LIMIT_S)
+    await service.stop(extend=signals.extend)
+    stopping.cancel()
     return int(service.broken.is_set())

@@ -26,6 +26,6 @@ class Worker:
         """
         return await asyncio.wrap_future(self._pool.submit(function, *args, **kwargs))
 
-    def stop(self) -> None:
-        """Finish what was begun, drop what only waits, and end the thread."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+    def stop(self, *, wait: bool = True) -> None:
+        """Finish what was begun, drop what only waits, and end the thread; with `wait`, return after that."""
+        self._pool.shutdown(wait=wait, cancel_futures=True)

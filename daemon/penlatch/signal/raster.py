@@ -210,8 +210,7 @@ def resampled(picture: NDArray[np.float32], *, height: int, width: int) -> NDArr
     """Resize by area: every new pixel is the mean of what it covers, float32 [height, width]."""
     down = _areas(picture.shape[0], height)
     across = _areas(picture.shape[1], width)
-    resized: NDArray[np.float32] = down @ picture @ across.T
-    return resized
+    return np.asarray(down @ picture @ across.T, dtype=np.float32)
 
 
 def _areas(old: int, new: int) -> NDArray[np.float32]:

@@ -77,8 +77,8 @@ def over_tablet(trace: Trace, *, width_mm: float, height_mm: float, period_s: fl
     )
     period = period_s or own_period
     written = np.vstack([rows[:1], *_with_hovering(rows, period, lift=max(LIFT_S, LIFT_PERIODS * own_period))])
-    retreat = np.arange(1, round(RETREAT_S / period) + 2)
-    before = _hovering(APPROACH_S - period * np.arange(round(APPROACH_S / period), 0, -1), written[0])
+    retreat = np.arange(1, round(RETREAT_S / period) + 2, dtype=np.float64)
+    before = _hovering(APPROACH_S - period * np.arange(round(APPROACH_S / period), 0, -1, dtype=np.float64), written[0])
     after = _hovering(written[-1, 0] + period * retreat[:-1], written[-1])
     away = _hovering(written[-1, 0] + period * retreat[-1:], np.zeros(5))
     t, x, y, p, down = np.vstack((before, written, after, away)).T.copy()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import sqlite3
 from dataclasses import dataclass
@@ -14,19 +15,21 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from penlatch.errors import StoreError
-from penlatch.store import head, meta
+from penlatch.store import enrolments, head, meta
 from penlatch.store.audit import Audit, Kind
-from penlatch.store.database import Database, explained
-from penlatch.store.files import sync_folder
+from penlatch.store.binding import bind
+from penlatch.store.database import Database, check_plain, explained
+from penlatch.store.files import Folder, held, open_plain
 from penlatch.store.keys import check_key
+from penlatch.store.shelf import STAMP, backups, check_opens, new_name, prune
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from penlatch.store.vault import Vault
 
-_STAMP: Final = "%Y%m%dT%H%M%S.%fZ"
-_NAME: Final = "penlatch-{stamp}.db"
+__all__ = ["Restored", "back_up", "backups", "copy_into", "restore"]
+
 _BESIDE: Final = ("-wal", "-shm")
 """What SQLite keeps beside a database."""
 
@@ -43,35 +46,70 @@ class Restored:
     """People whom the backup held and who had been deleted since; they stay deleted."""
     replaced: Path | None
     """Where the database lies now that was there before, None where none was."""
+    instance: str
+    """Life of the database that begins: doors have to learn it from a person."""
 
 
-def back_up(database: Path, folder: Path, *, keep: int) -> Path:
+def back_up(database: Path, folder: Path, *, keep: int, vault: Vault | None = None) -> Path:
     """Copy a database, which may be in use, into `folder`, and throw away all but the newest `keep` copies there.
 
+    Args:
+        database: path of the SQLite file.
+        folder: where the copy goes; it is made if it is not there.
+        keep: number of copies that stay, this one among them.
+        vault: today's key: the copy must open with it, and its name says so. None leaves that open.
+
     Raises:
-        StoreError: if it cannot be copied, or the copy is damaged. No older copy is then thrown away.
+        StoreError: if it cannot be copied, the copy is damaged, or it does not open with the key. No older copy is then
+            thrown away.
     """
-    stamp = datetime.now(UTC).strftime(_STAMP)
-    path = folder / _NAME.format(stamp=stamp)
-    draft = path.with_suffix(".draft")
-    with explained(path):
+    name = new_name(vault)
+    draft = name.removesuffix(".db") + ".draft"
+    with explained(folder / name):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        with Folder.open(folder) as shelf:
+            try:
+                with held(shelf.create(draft)) as descriptor:
+                    _copy_checked(database, folder / draft, descriptor, vault)
+                shelf.rename(draft, name)
+                shelf.sync()
+            finally:
+                shelf.remove(draft)
+            prune(shelf, name, keep=keep)
+    return folder / name
+
+
+def copy_into(database: Path, descriptor: int, vault: Vault | None = None) -> None:
+    """Copy a database, which may be in use, into an open, empty file of somebody else's folder.
+
+    The copy is made and checked beside the database first, where there must be room for it.
+
+    Raises:
+        StoreError: as `back_up` does.
+    """
+    name = f"{database.name}.copying"
+    with explained(database), Folder.open(database.parent) as folder:
+        folder.remove(name)
         try:
-            with contextlib.closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as source:
-                _copy(source, draft)
-            draft.replace(path)
-            sync_folder(folder)
+            with held(folder.create(name)) as scratch:
+                _copy_checked(database, database.with_name(name), scratch, vault)
+                with os.fdopen(os.dup(scratch), "rb") as source, os.fdopen(os.dup(descriptor), "wb") as target:
+                    shutil.copyfileobj(source, target)
+                os.fsync(descriptor)
         finally:
-            draft.unlink(missing_ok=True)
-    for old in backups(folder)[:-keep]:
-        old.unlink()
-    return path
+            folder.remove(name)
 
 
-def backups(folder: Path) -> list[Path]:
-    """Return the copies in a folder, oldest first."""
-    return sorted(folder.glob(_NAME.format(stamp="*")))
+def _copy_checked(database: Path, draft: Path, descriptor: int, vault: Vault | None) -> None:
+    """Copy a database into the empty file `draft`, which `descriptor` has open, and check what came of it."""
+    check_plain(database)
+    with contextlib.closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as source:
+        _copy(source, draft)
+    if not os.path.samestat(draft.lstat(), os.fstat(descriptor)):
+        raise StoreError(path=draft, problem="another file was put in its place meanwhile", remedy="see who did that")
+    if vault is not None:
+        with contextlib.closing(sqlite3.connect(f"{draft.absolute().as_uri()}?mode=ro", uri=True)) as copy:
+            check_opens(copy, draft, vault)
 
 
 def _copy(source: sqlite3.Connection, draft: Path) -> None:
@@ -83,18 +121,22 @@ def _copy(source: sqlite3.Connection, draft: Path) -> None:
         (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise StoreError(path=draft, problem=f"the copy is damaged ({verdict})", remedy="see the kernel's log")
-    descriptor = os.open(draft, os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    with held(open_plain(draft)) as descriptor:
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
-def restore(backup: Path, database: Path, vault: Vault) -> Restored:
+def restore(backup: Path, database: Path, vault: Vault, *, source: int | None = None) -> Restored:
     """Put a backup in the place of a database that nobody uses. What was there before is moved aside, not thrown away.
 
-    Numbers of decisions go on after the last that anything here knows of: none is ever given twice. People who were
+    A new instance begins, so that no number is ever given twice, whatever was decided since the backup. Numbers go on
+    after the last that anything here knows of. People who were
     deleted since, as far as the database that was there can tell, stay deleted.
+
+    Args:
+        backup: path of the backup.
+        database: path of the database.
+        vault: today's key.
+        source: descriptor of the backup, where it was opened with other rights; it is left open.
 
     Raises:
         StoreError: if the backup is damaged, was sealed with another key, or is of a later penlatch; or if a daemon has
@@ -102,30 +144,35 @@ def restore(backup: Path, database: Path, vault: Vault) -> Restored:
     """
     draft = database.with_name(f"{database.name}.restoring")
     with contextlib.ExitStack() as undo:
-        with explained(backup):
-            shutil.copyfile(backup, draft)
-            draft.chmod(0o600)
-        undo.callback(_remove, draft)
-        known = _known(database)
+        with explained(backup), contextlib.ExitStack() as opened:
+            content = opened.enter_context(held(open_plain(backup) if source is None else os.dup(source)))
+            _remove(draft)
+            folder = opened.enter_context(Folder.open(draft.parent))
+            undo.callback(_remove, draft)
+            with os.fdopen(os.dup(content), "rb") as read, os.fdopen(folder.create(draft.name), "wb") as write:
+                shutil.copyfileobj(read, write)
+        known = _known(database, vault)
         copied = Database.open(draft)
         undo.callback(copied.close)
         check_key(copied, vault)
         audit = Audit.open(copied, vault)
         audit.check()
+        bind(copied, vault, audit)
         backed_up = meta.number(copied, "seq")
         lasting = max(backed_up, known.seq)
+        instance = secrets.token_hex(16)
         forgotten = tuple(name for (name,) in copied.rows("SELECT name FROM users") if known.lacks(name))
         with copied.transaction() as connection:
             connection.execute("UPDATE meta SET value = ? WHERE name = 'seq'", (lasting,))
+            connection.execute("UPDATE meta SET value = ? WHERE name = 'instance'", (instance,))
             connection.executemany("DELETE FROM users WHERE name = ?", [(name,) for name in forgotten])
-            audit.append(
-                connection, Kind.RESTORED, {"backed_up": backed_up, "known": lasting, "forgotten": list(forgotten)}
-            )
+            told = {"backed_up": backed_up, "known": lasting, "forgotten": list(forgotten), "instance": instance}
+            audit.append(connection, Kind.RESTORED, told)
         copied.vacuum()
         kept = head.Kept(number=audit.head().number, mac=audit.head().mac, seq=lasting)
         copied.close()
         replaced = _put_in_place(draft, database, kept)
-    return Restored(backed_up=backed_up, known=lasting, forgotten=forgotten, replaced=replaced)
+    return Restored(backed_up=backed_up, known=lasting, forgotten=forgotten, replaced=replaced, instance=instance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +189,10 @@ class _Known:
         return self.names is not None and name not in self.names
 
 
-def _known(database: Path) -> _Known:
+def _known(database: Path, vault: Vault) -> _Known:
     """Look at a database without changing it.
+
+    Who is enrolled is read in its audit, as far as that holds: somebody may have put rows of deleted people back.
 
     Raises:
         StoreError: if another process uses it.
@@ -152,7 +201,7 @@ def _known(database: Path) -> _Known:
     with contextlib.suppress(StoreError):
         kept = head.read(head.place(database))
         seq = kept.seq if kept else 0
-    if not database.exists():
+    if not os.path.lexists(database):
         return _Known(seq, names)
     try:
         present = Database.open(database)
@@ -163,6 +212,11 @@ def _known(database: Path) -> _Known:
     with contextlib.closing(present), contextlib.suppress(StoreError):
         seq = max(seq, meta.number(present, "seq"))
         names = frozenset(name for (name,) in present.rows("SELECT name FROM users"))
+        audit = Audit.chain(present, vault)
+        audit.check()
+        if audit.sealed_bound:
+            with present.snapshot() as connection:
+                names = enrolments.known(connection)
     return _Known(seq, names)
 
 
@@ -170,18 +224,19 @@ def _put_in_place(draft: Path, database: Path, kept: head.Kept) -> Path | None:
     """Exchange the files. A power cut in between leaves the draft, or the file that was moved aside, to go on from."""
     replaced = None
     with explained(database):
-        if database.exists():
-            stamp = datetime.now(UTC).strftime(_STAMP)
+        if os.path.lexists(database):
+            stamp = datetime.now(UTC).strftime(STAMP)
             replaced = database.with_name(f"{database.name}.replaced-{stamp}")
             database.rename(replaced)
             for suffix in _BESIDE:
                 beside = database.with_name(database.name + suffix)
-                if beside.exists():
+                if os.path.lexists(beside):
                     beside.rename(replaced.with_name(replaced.name + suffix))
         # First the head: of a database that is not there yet it says that it is missing, and nothing opens.
         head.write(head.place(database), kept)
         draft.rename(database)
-        sync_folder(database.parent)
+        with Folder.open(database.parent) as folder:
+            folder.sync()
     return replaced
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from penlatch.store.database import Database
 
 
-def decisions_of(rows: Iterable[sqlite3.Row], *, path: Path) -> list[Decision]:
+def decisions_of(rows: Iterable[sqlite3.Row | dict[str, Any]], *, path: Path) -> list[Decision]:
     """Turn rows into decisions. SQLite keeps `done` as 0 or 1 and `reasons` as JSON.
 
     Raises:
@@ -28,6 +28,16 @@ def decisions_of(rows: Iterable[sqlite3.Row], *, path: Path) -> list[Decision]:
             msgspec.convert(dict(row) | {"reasons": msgspec.json.decode(row["reasons"])}, Decision, strict=False)
             for row in rows
         ]
+
+
+def decisions_of_instance(database: Database, instance: str, first: int, last: int, *, limit: int) -> list[Decision]:
+    """Return the first `limit` decisions of an instance from number `first` to `last`, in order.
+
+    Raises:
+        StoreError: if they cannot be read.
+    """
+    query = "SELECT * FROM decisions WHERE seq BETWEEN ? AND ? AND instance = ? ORDER BY seq LIMIT ?"
+    return decisions_of(database.rows(query, (first, last, instance, limit)), path=database.path)
 
 
 def decisions_between(database: Database, first: int, last: int) -> list[Decision]:

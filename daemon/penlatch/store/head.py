@@ -13,7 +13,7 @@ from penlatch.decoding import UNREADABLE
 from penlatch.errors import StoreError
 from penlatch.store.audit import Head
 from penlatch.store.database import explained
-from penlatch.store.files import replace_file
+from penlatch.store.files import read_file, replace_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ def read(path: Path) -> Kept | None:
         StoreError: if it cannot be read, or is no such file.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Kept)
+        return msgspec.json.decode(read_file(path), type=Kept)
     except FileNotFoundError:
         return None
     except OSError as error:

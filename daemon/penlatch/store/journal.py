@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from penlatch.clock import synchronised
+from penlatch.errors import StoreError
 from penlatch.messages import Failures
-from penlatch.store import meta
+from penlatch.store import lockouts, meta
 from penlatch.store.audit import Kind
 from penlatch.store.decision_rows import decisions_of
 
@@ -27,11 +29,11 @@ log = logging.getLogger(__name__)
 
 _INSERT = """
 INSERT INTO decisions (
-    seq, boot, terminal, time, action, user, verdict, done, reason, reasons, probability, threshold, attempt, pen,
-    latency_ms, "transaction"
+    instance, seq, boot, terminal, time, action, user, purpose, grade, verdict, done, reason, reasons, probability,
+    threshold, attempt, pen, latency_ms, "transaction"
 ) VALUES (
-    :seq, :boot, :terminal, :time, :action, :user, :verdict, :done, :reason, :reasons, :probability, :threshold,
-    :attempt, :pen, :latency_ms, :transaction
+    :instance, :seq, :boot, :terminal, :time, :action, :user, :purpose, :grade, :verdict, :done, :reason, :reasons,
+    :probability, :threshold, :attempt, :pen, :latency_ms, :transaction
 )
 """
 
@@ -49,7 +51,7 @@ _DROPPED_AT_ONCE = 256
 """So many of the oldest are looked at for their age with each new decision, so that none takes long."""
 
 _PENDING = """
-SELECT decisions.* FROM outbox JOIN decisions USING (seq) WHERE seq > :after ORDER BY seq LIMIT :limit
+SELECT decisions.*, outbox.mac FROM outbox JOIN decisions USING (seq) WHERE seq > :after ORDER BY seq LIMIT :limit
 """
 
 
@@ -69,6 +71,8 @@ class Journal:
         self._database = database
         self._audit = audit
         self._boot = boot
+        self.instance = meta.instance(database)
+        """Life of the database that numbers decisions now."""
         self._limits = limits or Limits()
 
     def record(
@@ -94,27 +98,35 @@ class Journal:
         with self._database.transaction() as connection:
             seq = meta.count(connection, "seq", path=self._database.path)
             row = msgspec.to_builtins(draft) | {"reasons": msgspec.json.encode(draft.reasons).decode()}
-            connection.execute(_INSERT, {"seq": seq, "boot": self._boot, **row})
-            connection.execute("INSERT INTO outbox (seq) VALUES (?)", (seq,))
-            decision = draft.numbered(seq=seq, boot=self._boot)
+            connection.execute(_INSERT, {"instance": self.instance, "seq": seq, "boot": self._boot, **row})
+            made = connection.execute("SELECT * FROM decisions WHERE seq = ?", (seq,)).fetchone()
+            connection.execute("INSERT INTO outbox (seq, mac) VALUES (?, ?)", (seq, self._audit.ledger.mac(made)))
+            decision = draft.numbered(seq=seq, boot=self._boot, instance=self.instance)
             self._audit.decided(connection, decision)
-            connection.executemany(
-                "INSERT OR REPLACE INTO lockouts (subject, count, last) VALUES (?, ?, ?)",
-                [(subject, failed.count, failed.last) for subject, failed in (failures or {}).items()],
-            )
+            lockouts.keep(connection, failures or {}, time=decision.time)
             self._make_room(connection, decision)
             if also:
                 also(connection)
         return decision
 
     def lockouts(self) -> dict[str, Failures]:
-        """Return the failures in a row that were kept, by whose they are.
+        """Return the committed failures: see `lockouts.load`."""
+        return lockouts.load(self._database)
+
+    def unlock(self, subject: str, *, by: str, time: str) -> None:
+        """Forget the failures of a person or of the terminal, with an entry in the audit.
+
+        Args:
+            subject: the person; empty for the terminal.
+            by: who asked for it.
+            time: RFC 3339 in UTC.
 
         Raises:
-            StoreError: if they cannot be read.
+            StoreError: if it cannot be written.
         """
-        rows = self._database.rows("SELECT subject, count, last FROM lockouts WHERE count > 0")
-        return {subject: Failures(count=count, last=last) for subject, count, last in rows}
+        with self._database.transaction() as connection:
+            lockouts.keep(connection, {subject: Failures()}, time=time)
+            self._audit.append(connection, Kind.UNLOCKED, {"user": subject or None, "by": by})
 
     def decisions(self, *, limit: int, user: str | None = None) -> list[Decision]:
         """Return the last `limit` decisions, newest first, of one person or of all.
@@ -138,10 +150,17 @@ class Journal:
         """Return the first `limit` decisions in the outbox whose number is above `after`, in order.
 
         Raises:
-            StoreError: if they cannot be read.
+            StoreError: if they cannot be read, or one is not as it was made.
         """
         rows = self._database.rows(_PENDING, {"after": after, "limit": max(limit, 0)})
-        return decisions_of(rows, path=self._database.path)
+        for row in rows:
+            if not hmac.compare_digest(self._audit.ledger.mac(row), row["mac"] or b""):
+                raise StoreError(
+                    path=self._database.path,
+                    problem=f"somebody wrote to it: decision {row['seq']}, which waits, is not as it was made",
+                    remedy="keep a copy as evidence, then `penlatch store restore` the newest backup",
+                )
+        return decisions_of(({k: row[k] for k in row.keys() if k != "mac"} for row in rows), path=self._database.path)  # noqa: SIM118 - a row iterates over its values
 
     def dropped(self) -> int:
         """Return how many decisions were ever dropped from the outbox, and never told to a broker.
@@ -180,14 +199,28 @@ class Journal:
             return ""
         return oldest.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
-    def delivered(self, seq: int) -> None:
+    def delivered(self, seq: int, *, unheard: bool = False) -> None:
         """Take a decision out of the outbox: the broker has it. Saying so twice does no harm.
+
+        Args:
+            seq: its number.
+            unheard: count it as one to which nobody was subscribed.
 
         Raises:
             StoreError: if it cannot be written.
         """
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM outbox WHERE seq = ?", (seq,))
+            gone = connection.execute("DELETE FROM outbox WHERE seq = ?", (seq,)).rowcount
+            if unheard and gone:
+                meta.keep(connection, "unheard", self.unheard() + 1)
+
+    def unheard(self) -> int:
+        """Return how many decisions a broker took while nobody was subscribed to them.
+
+        Raises:
+            StoreError: if it cannot be read.
+        """
+        return meta.tally(self._database, "unheard")
 
     def outbox_depth(self) -> int:
         """Return how many decisions wait for the broker.

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from penlatch.messages import Instance
 from penlatch.store.database import damaged
 
 if TYPE_CHECKING:
@@ -22,6 +25,23 @@ def number(database: Database, name: str) -> int:
     return _whole(database.rows("SELECT value FROM meta WHERE name = ?", (name,)), name, database.path)
 
 
+def tally(database: Database, name: str) -> int:
+    """Return a number that is kept only once there is one; 0 before that.
+
+    Raises:
+        StoreError: if it cannot be read, or is no number.
+    """
+    rows = database.rows("SELECT value FROM meta WHERE name = ?", (name,))
+    return _whole(rows, name, database.path) if rows else 0
+
+
+def keep(connection: sqlite3.Connection, name: str, value: int) -> None:
+    """Keep such a number, in the transaction that `connection` is in."""
+    connection.execute(
+        "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value)
+    )
+
+
 def count(connection: sqlite3.Connection, name: str, *, path: Path) -> int:
     """Add one to a number, in the transaction that `connection` is in, and return what it is then.
 
@@ -30,6 +50,19 @@ def count(connection: sqlite3.Connection, name: str, *, path: Path) -> int:
     """
     statement = "UPDATE meta SET value = value + 1 WHERE name = ? AND typeof(value) = 'integer' RETURNING value"
     return _whole(connection.execute(statement, (name,)).fetchall(), name, path)
+
+
+def instance(database: Database) -> str:
+    """Return the random name of this life of the database.
+
+    Raises:
+        StoreError: if it cannot be read, or is no such name.
+    """
+    rows = database.rows("SELECT value FROM meta WHERE name = 'instance'")
+    try:
+        return msgspec.convert(rows[0][0], Instance)
+    except (IndexError, msgspec.ValidationError) as error:
+        raise damaged(database.path, "its instance is lost") from error
 
 
 def sealed(database: Database, name: str) -> bytes | None:

@@ -9,6 +9,7 @@ import msgspec
 
 from penlatch.errors import RequestError, StoreError
 from penlatch.messages import Quality, Sitting, User, UserName
+from penlatch.store import enrolments
 from penlatch.store.audit import Kind
 from penlatch.store.database import understood
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from penlatch.store.database import Database
     from penlatch.store.vault import Vault
 
-REFERENCE_CONTEXT = 1
+REFERENCE_CONTEXT = 2
 """Version of what a sealed reference is bound to."""
 
 _USERS = """SELECT name, enrolled, coalesce(version, '') AS template_version, quality,
@@ -129,17 +130,18 @@ class People:
             pictures = connection.execute("DELETE FROM pictures WHERE user = ?", (name,)).rowcount
             # Whoever was known by pictures stays the same person: what was signed before is remembered.
             connection.execute(
-                """INSERT INTO users (name, enrolled, changed, quality) VALUES (?, ?, ?, ?)
-                ON CONFLICT (name) DO UPDATE
-                SET enrolled = excluded.enrolled, changed = excluded.changed, quality = excluded.quality""",
-                (name, time, time, _packed(quality)),
+                """INSERT INTO users (name, enrolled, changed, quality, enrolment) VALUES (?, ?, ?, ?, ?)
+                ON CONFLICT (name) DO UPDATE SET enrolled = excluded.enrolled, changed = excluded.changed,
+                quality = excluded.quality, enrolment = excluded.enrolment""",
+                (name, time, time, _packed(quality), enrolments.new_id()),
             )
             self._add(connection, name, references, time=time, adapted=False)
             connection.execute(
                 "INSERT INTO templates (user, version, sealed) VALUES (?, ?, ?)",
-                (name, template_version, self._seal_template(name, template_version, template)),
+                (name, template_version, self._seal_template(connection, name, template_version, template)),
             )
-            self._audit.append(connection, Kind.ENROLLED, {"user": name, "references": len(references)})
+            now = enrolments.state(connection, name)
+            self._audit.append(connection, Kind.ENROLLED, {"user": name, "references": len(references), "state": now})
             if also:
                 also(connection)
         if pictures:
@@ -190,9 +192,10 @@ class People:
             self._add(connection, name, add, time=time, adapted=adapted)
             connection.execute(
                 "UPDATE templates SET version = ?, sealed = ? WHERE user = ?",
-                (template_version, self._seal_template(name, template_version, template), name),
+                (template_version, self._seal_template(connection, name, template_version, template), name),
             )
             changes = {"user": name, "added": len(add), "adapted": adapted, "dropped": list(drop)}
+            changes["state"] = enrolments.state(connection, name)
             self._audit.append(connection, Kind.REFERENCES, changes)
             if also:
                 also(connection)
@@ -207,15 +210,15 @@ class People:
             StoreError: if one does not open.
         """
         rows = self._database.rows(
-            """SELECT position, added, origin, sealed FROM users LEFT JOIN "references" ON user = name
+            """SELECT enrolment, position, added, origin, sealed FROM users LEFT JOIN "references" ON user = name
             WHERE name = ? ORDER BY position""",
             (name,),
         )
         if not rows:
             raise _unknown(name)
         return [
-            self._open(name, sealed, context=_reference_context(name, position, added, adapted=origin == "adapted"))
-            for position, added, origin, sealed in rows
+            self._open(name, sealed, context=_reference_context(name, enrolment, position, added, origin))
+            for enrolment, position, added, origin, sealed in rows
             if position is not None
         ]
 
@@ -247,12 +250,15 @@ class People:
         Raises:
             StoreError: if one does not open.
         """
-        rows = self._database.rows("SELECT user, version, sealed FROM templates ORDER BY user")
+        rows = self._database.rows(
+            """SELECT user, coalesce(enrolment, '') AS enrolment, version, sealed
+            FROM templates LEFT JOIN users ON user = name ORDER BY user"""
+        )
         return {
             name: StoredTemplate(
-                version=version, data=self._open(name, sealed, context=_template_context(name, version))
+                version=version, data=self._open(name, sealed, context=_template_context(name, enrolment, version))
             )
-            for name, version, sealed in rows
+            for name, enrolment, version, sealed in rows
         }
 
     def replace_template(
@@ -273,11 +279,12 @@ class People:
         with self._database.transaction() as connection:
             replaced = connection.execute(
                 "UPDATE templates SET version = ?, sealed = ? WHERE user = ?",
-                (template_version, self._seal_template(name, template_version, template), name),
+                (template_version, self._seal_template(connection, name, template_version, template), name),
             )
             _require_one(replaced, name)
             connection.execute("UPDATE users SET quality = ? WHERE name = ?", (_packed(quality), name))
-            self._audit.append(connection, Kind.TEMPLATE, {"user": name, "version": template_version})
+            now = enrolments.state(connection, name)
+            self._audit.append(connection, Kind.TEMPLATE, {"user": name, "version": template_version, "state": now})
 
     def delete_user(self, name: str) -> None:
         """Forget a person: their references and template are overwritten, their decisions stay.
@@ -287,15 +294,17 @@ class People:
             StoreError: if it cannot be written.
         """
         with self._database.transaction() as connection:
+            enrolment = enrolments.of(connection, name)
             _require_one(connection.execute("DELETE FROM users WHERE name = ?", (name,)), name)
             connection.execute("DELETE FROM lockouts WHERE subject = ?", (name,))
-            self._audit.append(connection, Kind.DELETED, {"user": name})
+            self._audit.append(connection, Kind.DELETED, {"user": name, "enrolment": enrolment})
         self._database.vacuum()
 
     def _add(
         self, connection: sqlite3.Connection, name: str, references: Sequence[bytes], *, time: str, adapted: bool
     ) -> None:
         """Put references after those that a person has."""
+        enrolment, origin = enrolments.of(connection, name), "adapted" if adapted else "enrolled"
         (first,) = connection.execute(
             'SELECT coalesce(max(position) + 1, 0) FROM "references" WHERE user = ?', (name,)
         ).fetchone()
@@ -306,16 +315,16 @@ class People:
                     name,
                     position,
                     time,
-                    "adapted" if adapted else "enrolled",
-                    self._vault.seal(reference, context=_reference_context(name, position, time, adapted=adapted)),
+                    origin,
+                    self._vault.seal(reference, context=_reference_context(name, enrolment, position, time, origin)),
                 )
                 for position, reference in enumerate(references, start=first)
             ],
         )
 
-    def _seal_template(self, name: str, version: str, template: bytes) -> bytes:
-        """Seal a template for this person and this version."""
-        return self._vault.seal(template, context=_template_context(name, version))
+    def _seal_template(self, connection: sqlite3.Connection, name: str, version: str, template: bytes) -> bytes:
+        """Seal a template for this enrolment of a person and this version."""
+        return self._vault.seal(template, context=_template_context(name, enrolments.of(connection, name), version))
 
     def _open(self, name: str, sealed: bytes, *, context: str) -> bytes:
         """Open what was sealed for a person, and say how to go on where that fails."""
@@ -331,29 +340,55 @@ class People:
 
 def reseal(connection: sqlite3.Connection, old: Vault, new: Vault) -> None:
     """Seal with another key what is sealed here, in the transaction that `connection` is in."""
-    rows = connection.execute('SELECT user, position, added, origin, sealed FROM "references"').fetchall()
-    for user, position, added, origin, sealed in rows:
-        context = _reference_context(user, position, added, adapted=origin == "adapted")
-        connection.execute(
-            'UPDATE "references" SET sealed = ? WHERE user = ? AND position = ?',
-            (new.seal(old.open(sealed, context=context), context=context), user, position),
-        )
-    for user, version, sealed in connection.execute("SELECT user, version, sealed FROM templates").fetchall():
-        context = _template_context(user, version)
-        connection.execute(
-            "UPDATE templates SET sealed = ? WHERE user = ?",
-            (new.seal(old.open(sealed, context=context), context=context), user),
-        )
+    for user, enrolment, position, added, origin, sealed in _all_references(connection):
+        context = _reference_context(user, enrolment, position, added, origin)
+        _update_reference(connection, user, position, new.seal(old.open(sealed, context=context), context=context))
+    for user, enrolment, version, sealed in _all_templates(connection):
+        context = _template_context(user, enrolment, version)
+        _update_template(connection, user, new.seal(old.open(sealed, context=context), context=context))
 
 
-def _reference_context(name: str, position: int, added: str, *, adapted: bool) -> str:
-    """Return what a reference is bound to, so that it opens for no other person, in no other place, as no other kind.
+def bind(connection: sqlite3.Connection, vault: Vault) -> None:
+    """Seal for their enrolments what an older release sealed for names alone."""
+    for user, enrolment, position, added, origin, sealed in _all_references(connection):
+        adapted = f"{user}|adapted|{position}|{added}|1"
+        plain = vault.open(sealed, context=adapted if origin == "adapted" else f"{user}|reference|{position}|1")
+        context = _reference_context(user, enrolment, position, added, origin)
+        _update_reference(connection, user, position, vault.seal(plain, context=context))
+    for user, enrolment, version, sealed in _all_templates(connection):
+        plain = vault.open(sealed, context=f"{user}|template|0|{version}")
+        sealed_anew = vault.seal(plain, context=_template_context(user, enrolment, version))
+        _update_template(connection, user, sealed_anew)
+
+
+def _all_references(connection: sqlite3.Connection) -> list[tuple[str, str, int, str, str, bytes]]:
+    return connection.execute(
+        'SELECT user, enrolment, position, added, origin, sealed FROM "references" JOIN users ON user = name'
+    ).fetchall()
+
+
+def _update_reference(connection: sqlite3.Connection, user: str, position: int, sealed: bytes) -> None:
+    connection.execute('UPDATE "references" SET sealed = ? WHERE user = ? AND position = ?', (sealed, user, position))
+
+
+def _all_templates(connection: sqlite3.Connection) -> list[tuple[str, str, str, bytes]]:
+    return connection.execute(
+        "SELECT user, enrolment, version, sealed FROM templates JOIN users ON user = name"
+    ).fetchall()
+
+
+def _update_template(connection: sqlite3.Connection, user: str, sealed: bytes) -> None:
+    connection.execute("UPDATE templates SET sealed = ? WHERE user = ?", (sealed, user))
+
+
+def _reference_context(name: str, enrolment: str, position: int, added: str, origin: str) -> str:
+    """Return what a reference is bound to: it opens for no other person, enrolment, place or kind.
 
     The age of an adapted one is part of it, for it decides which of them goes; an original never goes.
     """
-    if adapted:
-        return f"{name}|adapted|{position}|{added}|{REFERENCE_CONTEXT}"
-    return f"{name}|reference|{position}|{REFERENCE_CONTEXT}"
+    if origin == "adapted":
+        return f"{name}|{enrolment}|adapted|{position}|{added}|{REFERENCE_CONTEXT}"
+    return f"{name}|{enrolment}|reference|{position}|{REFERENCE_CONTEXT}"
 
 
 def _packed(quality: Quality | None) -> str | None:
@@ -361,9 +396,9 @@ def _packed(quality: Quality | None) -> str | None:
     return None if quality is None else msgspec.json.encode(quality).decode()
 
 
-def _template_context(name: str, version: str) -> str:
-    """Return what a template is bound to: its person and the models that made it. A name holds no `|`."""
-    return f"{name}|template|0|{version}"
+def _template_context(name: str, enrolment: str, version: str) -> str:
+    """Return what a template is bound to: its person, enrolment, and the models. A name holds no `|`."""
+    return f"{name}|{enrolment}|template|0|{version}"
 
 
 def _unknown(name: str) -> RequestError:

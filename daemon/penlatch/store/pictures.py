@@ -8,6 +8,7 @@ import msgspec
 
 from penlatch.errors import RequestError, StoreError
 from penlatch.messages import MOST_PICTURES, UserName
+from penlatch.store import enrolments
 from penlatch.store.audit import Kind
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from penlatch.store.database import Database
     from penlatch.store.vault import Vault
 
-PICTURE_CONTEXT = 1
+PICTURE_CONTEXT = 2
 """Version of what a sealed picture is bound to."""
 
 
@@ -55,10 +56,11 @@ class Pictures:
                 problem = f"{name} gave references with a pen, which tell more than a picture"
                 raise RequestError(code="already_enrolled", problem=problem)
             connection.execute(
-                "INSERT INTO users (name, enrolled, changed) VALUES (?, ?, ?) "
+                "INSERT INTO users (name, enrolled, changed, enrolment) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (name) DO UPDATE SET changed = excluded.changed",
-                (name, time, time),
+                (name, time, time, enrolments.new_id()),
             )
+            enrolment = enrolments.of(connection, name)
             (position,) = connection.execute(
                 "SELECT coalesce(max(position) + 1, 0) FROM pictures WHERE user = ?", (name,)
             ).fetchone()
@@ -67,9 +69,10 @@ class Pictures:
                 raise RequestError(code="bad_request", problem=problem)
             connection.execute(
                 "INSERT INTO pictures (user, position, added, sealed) VALUES (?, ?, ?, ?)",
-                (name, position, time, self._vault.seal(picture, context=_context(name, position))),
+                (name, position, time, self._vault.seal(picture, context=_context(name, enrolment, position))),
             )
-            self._audit.append(connection, Kind.PICTURE, {"user": name, "position": position})
+            now = enrolments.state(connection, name)
+            self._audit.append(connection, Kind.PICTURE, {"user": name, "position": position, "state": now})
         return int(position) + 1
 
     def load(self, name: str) -> list[bytes]:
@@ -78,9 +81,16 @@ class Pictures:
         Raises:
             StoreError: if one does not open.
         """
-        rows = self._database.rows("SELECT position, sealed FROM pictures WHERE user = ? ORDER BY position", (name,))
+        rows = self._database.rows(
+            """SELECT enrolment, position, sealed FROM pictures JOIN users ON user = name
+            WHERE user = ? ORDER BY position""",
+            (name,),
+        )
         try:
-            return [self._vault.open(sealed, context=_context(name, position)) for position, sealed in rows]
+            return [
+                self._vault.open(sealed, context=_context(name, enrolment, position))
+                for enrolment, position, sealed in rows
+            ]
         except StoreError as error:
             raise StoreError(
                 path=self._database.path,
@@ -91,14 +101,28 @@ class Pictures:
 
 def reseal(connection: sqlite3.Connection, old: Vault, new: Vault) -> None:
     """Seal with another key what is sealed here, in the transaction that `connection` is in."""
-    for user, position, sealed in connection.execute("SELECT user, position, sealed FROM pictures").fetchall():
-        context = _context(user, position)
-        connection.execute(
-            "UPDATE pictures SET sealed = ? WHERE user = ? AND position = ?",
-            (new.seal(old.open(sealed, context=context), context=context), user, position),
-        )
+    for user, enrolment, position, sealed in _rows(connection):
+        context = _context(user, enrolment, position)
+        _update(connection, user, position, new.seal(old.open(sealed, context=context), context=context))
 
 
-def _context(name: str, position: int) -> str:
-    """Return what a picture is bound to: its person, its place and its kind. A name holds no `|`."""
-    return f"{name}|picture|{position}|{PICTURE_CONTEXT}"
+def bind(connection: sqlite3.Connection, vault: Vault) -> None:
+    """Seal for their enrolments what an older release sealed for names alone."""
+    for user, enrolment, position, sealed in _rows(connection):
+        plain = vault.open(sealed, context=f"{user}|picture|{position}|1")
+        _update(connection, user, position, vault.seal(plain, context=_context(user, enrolment, position)))
+
+
+def _rows(connection: sqlite3.Connection) -> list[tuple[str, str, int, bytes]]:
+    return connection.execute(
+        "SELECT user, enrolment, position, sealed FROM pictures JOIN users ON user = name"
+    ).fetchall()
+
+
+def _update(connection: sqlite3.Connection, user: str, position: int, sealed: bytes) -> None:
+    connection.execute("UPDATE pictures SET sealed = ? WHERE user = ? AND position = ?", (sealed, user, position))
+
+
+def _context(name: str, enrolment: str, position: int) -> str:
+    """Return what a picture is bound to: its person, their enrolment, its place and kind. A name holds no `|`."""
+    return f"{name}|{enrolment}|picture|{position}|{PICTURE_CONTEXT}"

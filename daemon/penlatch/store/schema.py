@@ -150,22 +150,57 @@ def signatures_of_before(db: Database) -> None:
         db.execute(statement)
 
 
+def decisions_with_a_purpose(db: Database) -> None:
+    """Keep the purpose, the grade and the instance of every decision.
+
+    `meta.instance` names one life of this database. Decisions of before opened for any purpose and were of a start
+    before: nothing opens on them, so they become `check`.
+    """
+    for statement in (
+        "INSERT INTO meta VALUES ('instance', lower(hex(randomblob(16))))",
+        "ALTER TABLE decisions ADD COLUMN purpose TEXT NOT NULL DEFAULT 'check'",
+        "ALTER TABLE decisions ADD COLUMN grade TEXT",
+        "ALTER TABLE decisions ADD COLUMN instance TEXT NOT NULL DEFAULT ''",
+        "UPDATE decisions SET instance = (SELECT value FROM meta WHERE name = 'instance')",
+    ):
+        db.execute(statement)
+
+
+def enrolments(db: Database) -> None:
+    """Give each enrolment an id of its own, and each decision in the outbox a MAC.
+
+    `users.enrolment` is random and part of what is sealed for a person: rows of an earlier enrolment of the same name
+    open no more. A migration has no key: `store.binding` seals anew and fills in the MACs, at the start that follows.
+    """
+    for statement in (
+        "ALTER TABLE users ADD COLUMN enrolment TEXT NOT NULL DEFAULT ''",
+        "UPDATE users SET enrolment = lower(hex(randomblob(16)))",
+        "ALTER TABLE outbox ADD COLUMN mac BLOB",
+    ):
+        db.execute(statement)
+
+
+def lockouts_by_way(db: Database) -> None:
+    """Keep failures by the way of asking, with those of a day: `lockouts.state`, as JSON of `messages.Failures`.
+
+    A row without it is of an earlier release: `count` and `last` then hold for every way.
+    """
+    db.execute("ALTER TABLE lockouts ADD COLUMN state TEXT NOT NULL DEFAULT ''")
+
+
 def marks_of_signatures(db: Database) -> None:
     """Keep marks by which signatures are known again, with no name, also after they were deleted.
 
-    `signature` is `signatures_of_before.id` while that row is there. No number is given twice: meta counts them. A
-    `mark` is made with a key of its own, which is sealed in meta.
+    `signature` is `signatures_of_before.id` while that row is there. No number is given twice: meta counts them, from
+    the first one on that is kept. A `mark` is made with a key of its own, which is sealed in meta.
     """
-    for statement in (
+    db.execute(
         """CREATE TABLE signature_marks (
             mark INTEGER NOT NULL,
             signature INTEGER NOT NULL CHECK (signature >= 1),
             PRIMARY KEY (mark, signature)
-        ) STRICT, WITHOUT ROWID""",
-        "INSERT INTO meta SELECT 'signatures', coalesce(max(id), 0) FROM signatures_of_before",
-        "INSERT INTO meta VALUES ('marks-kept-after', 0)",
-    ):
-        db.execute(statement)
+        ) STRICT, WITHOUT ROWID"""
+    )
 
 
 MIGRATIONS: dict[str, Callable[[Database], None]] = {
@@ -174,9 +209,16 @@ MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0003_people_known_by_pictures": people_known_by_pictures,
     "0004_audit_and_lockouts": audit_and_lockouts,
     "0005_signatures_of_before": signatures_of_before,
+    "0006_decisions_with_a_purpose": decisions_with_a_purpose,
+    "0007_enrolments": enrolments,
     "0010_marks_of_signatures": marks_of_signatures,
+    "0012_lockouts_by_way": lockouts_by_way,
 }
-"""Every migration there ever was, oldest first. One that was released is never changed."""
+"""Every migration there ever was, oldest first. One that was released is never changed.
+
+Each calls nothing but `db.execute` (see `shape`). Once 0007 was released, a later one adds columns and tables alone.
+The ledger is checked after the migrations, over the columns that it knew. A row that came or changed is an attack.
+"""
 
 
 def pending(connection: sqlite3.Connection, *, path: Path) -> list[str]:

@@ -35,6 +35,11 @@ _AT_ONCE: Final = 500
 _PRUNE_EVERY: Final = 50
 """The bound of all is applied once in so many signatures: counting them takes time."""
 
+_COUNT_FROM = """INSERT INTO meta
+    SELECT 'signatures', (SELECT coalesce(max(id), 0) FROM signatures_of_before)
+    WHERE NOT EXISTS (SELECT 1 FROM meta WHERE name = 'signatures')"""
+"""Where numbers begin in a database that has no count of them yet."""
+
 _PRUNE_KIND = """DELETE FROM signatures_of_before WHERE user IS :user AND kind = :kind AND id <= (
     SELECT id FROM signatures_of_before WHERE user IS :user AND kind = :kind ORDER BY id DESC LIMIT 1 OFFSET :keep
 )"""
@@ -101,6 +106,8 @@ class Signatures:
 
         The marks of a signature that is forgotten stay.
         """
+        if seen:
+            connection.execute(_COUNT_FROM)
         for each in seen:
             place = meta.count(connection, "signatures", path=self._database.path)
             connection.execute(
@@ -138,13 +145,12 @@ class Signatures:
         Raises:
             StoreError: if they cannot be deleted.
         """
-        last = meta.number(self._database, "signatures")
+        (last,) = self._database.rows("SELECT coalesce(max(id), 0) FROM signatures_of_before")[0]
         after = last - int(MARKS_SHARE * rule.megabytes * _MEGABYTE / MARKED_BYTES)
-        if after <= meta.number(self._database, "marks-kept-after"):
+        if after <= 0:
             return 0
         with self._database.transaction() as connection:
             count = connection.execute("DELETE FROM signature_marks WHERE signature <= ?", (after,)).rowcount
-            connection.execute("UPDATE meta SET value = ? WHERE name = 'marks-kept-after'", (after,))
         return int(count)
 
     def of(self, user: str, *, most: int = -1) -> list[int]:

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 from penlatch.errors import StoreError
 from penlatch.store import head, meta
 from penlatch.store.audit import Audit, Head, Kind
+from penlatch.store.binding import bind
 from penlatch.store.calibrations import Calibrations
 from penlatch.store.database import Database
+from penlatch.store.decision_rows import decisions_of_instance
+from penlatch.store.expiry import Expiry
 from penlatch.store.journal import Journal, Limits
 from penlatch.store.keys import current, signing_key
 from penlatch.store.people import History, People, StoredTemplate
@@ -19,6 +22,7 @@ from penlatch.store.signatures import Signatures
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import datetime, timedelta
     from pathlib import Path
 
     from penlatch.config import Replay
@@ -39,12 +43,14 @@ class Store:
         self._audit = Audit.open(database, vault)
         self._kept = head.read(head.place(database.path))
         _refuse_older(self._audit, self._kept, database.path)
+        bind(database, vault, self._audit)
         self.boot = _count_boot(database, self._audit)
         """Which start of the daemon this is, counted from 1."""
         self._vault = vault
         self._people = People(database, vault, self._audit)
         self._pictures = Pictures(database, vault, self._audit)
         self._journal = Journal(database, self._audit, boot=self.boot, limits=limits)
+        self._expiry = Expiry(database, self._audit)
         self._calibrations = Calibrations(database, vault, self._audit)
         self._signatures = Signatures(database, vault)
         self.path = database.path
@@ -185,8 +191,12 @@ class Store:
         return self._journal.record(draft, failures=failures, also=self._keeping(seen, rule))
 
     def lockouts(self) -> dict[str, Failures]:
-        """Return the failures in a row that were kept: see `Journal.lockouts`."""
+        """Return the committed failures, by subject: see `Journal.lockouts`."""
         return self._journal.lockouts()
+
+    def unlock(self, subject: str, *, by: str, time: str) -> None:
+        """Forget the failures of a person or of the terminal: see `Journal.unlock`."""
+        self._journal.unlock(subject, by=by, time=time)
 
     def signature_ids(self) -> list[int]:
         """Return which signatures of before are kept: see `Signatures.ids`."""
@@ -259,9 +269,30 @@ class Store:
         """Return what waits in the outbox, in order: see `Journal.pending`."""
         return self._journal.pending(limit=limit, after=after)
 
-    def delivered(self, seq: int) -> None:
+    def delivered(self, seq: int, *, unheard: bool = False) -> None:
         """Take a decision out of the outbox: see `Journal.delivered`."""
-        self._journal.delivered(seq)
+        self._journal.delivered(seq, unheard=unheard)
+
+    def unheard(self) -> int:
+        """Return how many decisions nobody was subscribed to: see `Journal.unheard`."""
+        return self._journal.unheard()
+
+    @property
+    def instance(self) -> str:
+        """Life of the database: 32 hexadecimal digits."""
+        return self._journal.instance
+
+    def decisions_of(self, instance: str, first: int, last: int, *, limit: int) -> list[Decision]:
+        """Return decisions of an instance by their numbers: see `decisions_of_instance`."""
+        return decisions_of_instance(self._database, instance, first, last, limit=limit)
+
+    def decisions_from(self) -> int:
+        """Return the number of the oldest decision that is still here: see `Expiry.first`."""
+        return self._expiry.first()
+
+    def expire(self, *, keep: timedelta, now: datetime) -> int:
+        """Take old decisions away: see `Expiry.expire`."""
+        return self._expiry.expire(keep=keep, now=now)
 
     def outbox_depth(self) -> int:
         """Return how many decisions wait for the broker."""
@@ -332,5 +363,5 @@ def _count_boot(database: Database, audit: Audit) -> int:
     """Return the number of this start."""
     with database.transaction() as connection:
         boot = meta.count(connection, "boots", path=database.path)
-        audit.append(connection, Kind.STARTED, {"boot": boot})
+        audit.append(connection, Kind.STARTED, {"boot": boot, "bound": True})
     return boot

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Complex = NDArray[np.complex128]
     Real = NDArray[np.float64]
 
-LIMIT: Final = 0.024
+LIMIT: Final = 0.027
 """Greatest distance of a probe to a mixture that makes it a replay, as a share of its own size."""
 POINTS: Final = VIEW
 """Places of a view."""

@@ -122,5 +122,4 @@ def _sampled(picture: NDArray[np.float32], y: NDArray[np.float64], x: NDArray[np
     down, across = (y - row).astype(np.float32), (x - column).astype(np.float32)
     upper = padded[row, column] * (1 - across) + padded[row, column + 1] * across
     lower = padded[row + 1, column] * (1 - across) + padded[row + 1, column + 1] * across
-    sampled: NDArray[np.float32] = upper * (1 - down) + lower * down
-    return sampled
+    return np.asarray(upper * (1 - down) + lower * down, dtype=np.float32)

@@ -22,9 +22,9 @@ def _feed(data: bytes) -> None:
 
 def _seeds() -> list[bytes]:
     n = 9
-    t, way = np.arange(n) * 0.01, np.linspace(3.25, 8.5, n)
+    t, way = np.arange(n, dtype=np.float64) * 0.01, np.linspace(3.25, 8.5, n)
     plain = Trace(t=t, x=way, y=way[::-1].copy(), p=np.full(n, 0.5), down=np.arange(n) % 4 > 0, pen=PenInfo("A pen"))
-    tilted = Trace(t=t, x=way, y=way, p=plain.down * 1.0, down=plain.down, tilt_x=way, tilt_y=-way)
+    tilted = Trace(t=t, x=way, y=way, p=plain.down.astype(np.float64), down=plain.down, tilt_x=way, tilt_y=-way)
     return [*(write_inkml(trace).encode() for trace in (plain, tilted)), _OTHER]
 
 

@@ -80,8 +80,7 @@ async def _converse(data: bytes) -> bytes:
         cast("asyncio.StreamWriter", transport),
         verbs=cast("Verbs", _Refusing()),
         caller=Caller(pid=1, uid=0, gid=0),
-        allowed=True,
-    ).run()
+    ).run(allowed=True)
     return bytes(transport.sent)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from support.recordings import recordings
 from support.strokes import all_batches, cut, frames, written
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 PEN = PenInfo(name="recorded pen")
@@ -32,12 +34,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     waits: list[float] = []
     monkeypatch.setattr(time, "monotonic", lambda: 1000.0 + sum(waits))
 
-    async def wait_for(waiting: object, timeout: float) -> None:  # noqa: ASYNC109 - as in asyncio
-        waiting.close()  # type: ignore[attr-defined] # a coroutine
-        waits.append(timeout)
+    @contextlib.asynccontextmanager
+    async def timeout(delay: float) -> AsyncIterator[None]:
+        waits.append(delay)
         raise TimeoutError
+        yield
 
-    monkeypatch.setattr(asyncio, "wait_for", wait_for)
+    monkeypatch.setattr(asyncio, "timeout", timeout)
     return waits
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,8 @@ async def main(selector: str, wanted: int, out: str) -> None:
     except PenError as error:
         problem = error.problem
     columns = ("t", "x", "y", "p", "near", "touching")
-    np.savez(out, **{name: np.concatenate([getattr(each, name) for each in batches]) for name in columns})
+    kept: dict[str, Any] = {name: np.concatenate([getattr(each, name) for each in batches]) for name in columns}
+    np.savez(out, **kept)
     summary = {"problem": problem, "batches": len(batches), "gaps": sum(each.gap for each in batches)}
     print(json.dumps({**summary, "device": pen.device, "name": pen.info.name, "unit": pen.info.unit}))  # noqa: T201 - its answer
 

@@ -63,7 +63,9 @@ class EvemuWriter(EventTap):
         data = self._tail + data
         whole = len(data) // INPUT_EVENT.itemsize
         self._tail = data[whole * INPUT_EVENT.itemsize :]
-        self._write(self._until_loss(np.frombuffer(data, dtype=INPUT_EVENT, count=whole).tolist()))
+        rows = np.frombuffer(data, dtype=INPUT_EVENT, count=whole).tolist()
+        # numpy does not know that a row of a structured array becomes a tuple.
+        self._write(self._until_loss(cast("list[tuple[int, ...]]", rows)))
 
     def resynchronised(self, state: NDArray[np.int32]) -> None:
         """Write a frame that says how everything stands."""

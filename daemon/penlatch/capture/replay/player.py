@@ -172,7 +172,8 @@ class ReplayPen:
         else:
             while (due := int(np.searchsorted(t, time.monotonic(), side="right"))) <= done:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._closed.wait(), timeout=max(0.0, t[done] - time.monotonic()))
+                    async with asyncio.timeout(max(0.0, float(t[done]) - time.monotonic())):
+                        await self._closed.wait()
                 if self._closed.is_set():
                     break
         if self._closed.is_set():

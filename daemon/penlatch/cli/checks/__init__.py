@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from penlatch.cli.checks import broker, daemon, database, host, models, pen, threshold
+from penlatch.cli.checks import backup, broker, certificates, daemon, database, host, models, pen, threshold
 from penlatch.cli.checks.finding import Finding
 from penlatch.config import DEFAULT_PATH, load
 from penlatch.errors import ConfigError
@@ -34,5 +34,9 @@ def examine(config_path: Path | None) -> Iterator[Finding]:
     if (target := config.verify.target_fmr) is not None:
         yield threshold.for_target(target, threshold.ask(config.control.socket) if told else None)
     yield database.usable(config.store, told)
+    if (kept := backup.kept(config, told)) is not None:
+        yield kept
     yield pen.reachable(config.pen, told)
     yield broker.reachable(config, told)
+    if config.mqtt and (finding := certificates.lasting(config.mqtt)):
+        yield finding

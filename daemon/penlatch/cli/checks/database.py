@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from penlatch.cli.checks.finding import Finding
+from penlatch.cli.todays_key import load_key
 from penlatch.errors import StoreError
-from penlatch.store import schema
-from penlatch.store.database import explained
-from penlatch.store.vault import Vault
+from penlatch.store import deputy, owners, schema
+from penlatch.store.database import check_plain, check_shape, explained
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,14 +31,19 @@ def usable(config: Store, health: Health | None) -> Finding:
     try:
         if not path.exists():
             return _first_start(path)
-        with explained(path):
-            found = _look(path)
-        Vault.load(database=path, key_file=config.key_file)
+        owner = owners.of_database(path)
+        found = deputy.run(owner, lambda: _examined(path), str)
+        load_key(config, owner)
     except StoreError as error:
         return Finding.fail("database", f"{error.path}: {error.problem}", remedy=error.remedy or OWNER)
     except OSError as error:
         return Finding.fail("database", f"{path}: {error.strerror}", remedy=OWNER)
     return Finding.ok("database", f"{path}: {found}")
+
+
+def _examined(path: Path) -> str:
+    with explained(path):
+        return _look(path)
 
 
 def _first_start(path: Path) -> Finding:
@@ -54,13 +59,16 @@ def _first_start(path: Path) -> Finding:
 def _look(path: Path) -> str:
     """Check every page without writing one, and count what is there."""
     # A file without a write-ahead log is complete in itself; `immutable` spares it the files that reading a log makes.
+    check_plain(path)
     log = path.with_name(f"{path.name}-wal")
     how = "mode=ro" if log.exists() else "mode=ro&immutable=1"
     with closing(sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True)) as connection:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise StoreError(path=path, problem=f"it is damaged ({verdict})", remedy="restore it from a backup")
-        if schema.pending(connection, path=path):
+        pending = schema.pending(connection, path=path)
+        check_shape(connection, path, lacking=pending)
+        if pending:
             return "will be brought to the present schema at the next start"
         (users,) = connection.execute("SELECT count(*) FROM users").fetchone()
         (waiting,) = connection.execute("SELECT count(*) FROM outbox").fetchone()

@@ -31,7 +31,7 @@ def reachable(config: Pen, health: Health | None) -> Finding:
             return Finding.told("pen", health.pen, remedy=REMEDY)
         return Finding.fail("pen", health.pen.detail or "at fault", remedy=_seen_from_here(config) or REMEDY)
     try:
-        detail, has_size = asyncio.run(asyncio.wait_for(_open(config.device), OPENING_LIMIT_S))
+        detail, has_size = asyncio.run(_open(config.device))
     except PenError as error:
         return Finding.fail("pen", f"{error.device}: {error.problem}", remedy=_remedy(config, error))
     except TimeoutError:
@@ -94,17 +94,23 @@ def _lines() -> str:
 
 def _answers(device: str) -> bool:
     try:
-        asyncio.run(asyncio.wait_for(_open(device), OPENING_LIMIT_S))
+        asyncio.run(_open(device))
     except (PenError, TimeoutError):
         return False
     return True
 
 
 async def _open(device: str) -> tuple[str, bool]:
-    """Open the pen for a moment; return who it is, and whether it knows its size."""
+    """Open the pen for a moment; return who it is, and whether it knows its size.
+
+    Raises:
+        PenError: if it cannot be opened.
+        TimeoutError: if it does not answer within `OPENING_LIMIT_S`.
+    """
     from penlatch.capture.source import open_pen  # noqa: PLC0415 - numpy, which a daemon that is asked makes needless
 
-    pen = await open_pen(device)
+    async with asyncio.timeout(OPENING_LIMIT_S):
+        pen = await open_pen(device)
     try:
         return f"{pen.info.name} at {pen.device}", pen.info.unit == "mm"
     finally:

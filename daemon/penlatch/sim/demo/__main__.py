@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import signal
+import contextlib
 import sys
 import tempfile
 import time
@@ -10,7 +10,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -19,6 +19,7 @@ from penlatch.errors import PenlatchError
 from penlatch.messages import Armed, Enrollment, Verdict
 from penlatch.sim.demo.broker import HOST, Broker
 from penlatch.sim.demo.cast import USER, Attempt, Cast, Kind, Visit
+from penlatch.sim.demo.interrupts import Interrupts
 from penlatch.sim.demo.stage import Stage
 from penlatch.sim.demo.terminal import NAME, Terminal
 from penlatch.sim.demo.witness import Witness
@@ -45,8 +46,9 @@ _PEN_LIMIT_S = 20.0
 class Demo:
     """One demo, from the start of the broker to the stop of the daemon."""
 
-    def __init__(self, seed: int, folder: Path) -> None:
+    def __init__(self, seed: int, folder: Path, interrupts: Interrupts) -> None:
         """Prepare the demo of the people numbered `seed`, which keeps its files in `folder`."""
+        self._interrupts = interrupts
         self._seed = seed
         self._cast = Cast(seed)
         self._stage = Stage()
@@ -54,7 +56,7 @@ class Demo:
         self._tablet = Isdv4Tablet()
         self._device = f"isdv4:{self._tablet.path}"
         self._terminal = Terminal(folder, device=self._device, broker_port=self._broker.port)
-        self._witness = Witness(NAME, HOST, self._broker.port)
+        self._witness = Witness(NAME, HOST, self._broker.port, watch=self._terminal.check)
         self._hands = ThreadPoolExecutor(1, thread_name_prefix="hand")
         self._counts: Counter[tuple[Kind, Verdict]] = Counter()
         self._references = self._refused = self._visits = 0
@@ -62,7 +64,10 @@ class Demo:
         self._started = time.monotonic()
 
     def run(self, *, watch: bool) -> bool:
-        """Play the demo; with `watch`, go on until Ctrl-C. Return whether all happened as it should."""
+        """Play the demo; with `watch`, go on until Ctrl-C. Return whether all happened as it should.
+
+        What is begun here is put away here, and no signal comes between: see `Interrupts`.
+        """
         stage = self._stage
         with ExitStack() as stack:
             stack.enter_context(self._broker)
@@ -75,9 +80,8 @@ class Demo:
             try:
                 stack.enter_context(self._terminal)
                 stage.say(f"    daemon    penlatch run --config {self._terminal.config} (process {self._terminal.pid})")
-                self._witness.health(lambda health: health.ok, limit_s=_READY_LIMIT_S, otherwise="it is not well")
-                self._enroll()
-                self._verify_all(watch=watch)
+                with self._interrupts.allowed():
+                    self._play(watch=watch)
             except (PenlatchError, OSError, RuntimeError, msgspec.MsgspecError) as error:
                 self._fault(str(error))
         self._check_the_end()
@@ -89,24 +93,30 @@ class Demo:
 
     # -- what happens --------------------------------------------------------------------------------------------
 
+    def _play(self, *, watch: bool) -> None:
+        self._witness.health(lambda health: health.ok, limit_s=_READY_LIMIT_S, otherwise="it is not well")
+        self._enroll()
+        self._verify_all(watch=watch)
+
     def _enroll(self) -> None:
         stage = self._stage
         stage.title(f"penlatch enroll {USER}")
         trace = None
-        for event in self._terminal.enroll(USER):
-            match event:
-                case Armed():
-                    if event.attempt > REFERENCES + SPARE_REFERENCES:
-                        raise RuntimeError(f"{USER} signs so differently each time that she cannot be enrolled")
-                    trace = self._cast.reference()
-                    self._sign(trace)
-                case Enrollment() if trace is not None:
-                    told = f"reference {event.stage} of {event.stages}"
-                    if event.outcome == "retry":
-                        self._refused += 1
-                        told = f"refused: {event.reason}"
-                    self._references = event.stage
-                    stage.written(trace, beside=[told])
+        with contextlib.closing(self._terminal.enroll(USER)) as events:
+            for event in events:
+                match event:
+                    case Armed():
+                        if event.attempt > REFERENCES + SPARE_REFERENCES:
+                            raise RuntimeError(f"{USER} signs so differently each time that she cannot be enrolled")
+                        trace = self._cast.reference()
+                        self._sign(trace)
+                    case Enrollment() if trace is not None:
+                        told = f"reference {event.stage} of {event.stages}"
+                        if event.outcome == "retry":
+                            self._refused += 1
+                            told = f"refused: {event.reason}"
+                        self._references = event.stage
+                        stage.written(trace, beside=[told])
         if self._references != REFERENCES:
             self._fault(f"{self._references} references were taken instead of {REFERENCES}")
         stage.say(f"    {USER} is enrolled.")
@@ -205,10 +215,6 @@ class Demo:
         }
 
 
-def _leave(number: int, _frame: object) -> NoReturn:
-    sys.exit(128 + number)
-
-
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--seed", type=click.IntRange(min=0), default=6, show_default=True, help="Who the synthetic people are.")
 @click.option("--watch", is_flag=True, help="Go on signing until Ctrl-C.")
@@ -226,13 +232,16 @@ def main(seed: int, *, watch: bool) -> None:
 
     Exit status: 0 if all of it happened as it should, 1 if not, 130 Ctrl-C (with --watch: as above).
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _leave)
+    interrupts = Interrupts()
+    interrupts.listen()
     try:
         with tempfile.TemporaryDirectory(prefix="penlatch-demo-") as folder:
-            ok = Demo(seed, Path(folder)).run(watch=watch)
+            tempfile.tempdir = folder  # the tablet makes a folder, too: it goes with this one, whatever fails
+            ok = Demo(seed, Path(folder), interrupts).run(watch=watch)
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        interrupts.deafen()
     sys.exit(0 if ok else 1)
 
 

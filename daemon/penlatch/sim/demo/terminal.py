@@ -14,7 +14,7 @@ import msgspec
 from penlatch.messages import Armed, Decision, Enrollment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from pathlib import Path
 
     from penlatch.messages import Event
@@ -84,7 +84,17 @@ class Terminal:
         """Exit status of the daemon, None while it runs."""
         return self._daemon.poll() if self._daemon else None
 
-    def enroll(self, user: str) -> Iterator[Event]:
+    def check(self) -> None:
+        """Make sure that a daemon that was started is alive.
+
+        Raises:
+            RuntimeError: it has ended; the message has its exit status and its last word.
+        """
+        if self._daemon is not None and (status := self._daemon.poll()) is not None:
+            said = ": ".join(self.last_words(1))
+            raise RuntimeError(f"the daemon ended with exit status {status}: {said or 'it said nothing'}")
+
+    def enroll(self, user: str) -> Generator[Event, None, None]:
         """Run `penlatch enroll USER` and yield what it tells, until it ends.
 
         Raises:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 M = TypeVar("M", Decision, Health, Response)
 
 _AT_LEAST_ONCE = 1
+_LOOK_S = 0.2
+"""How often it is looked whether what is waited for can still come [s]."""
 _CONNECT_LIMIT_S = 10.0
 """How long the broker, which is in this process, may take to accept a client and its subscription [s]."""
 
@@ -30,8 +32,12 @@ class Witness:
     Every method is for one thread.
     """
 
-    def __init__(self, terminal: str, host: str, port: int) -> None:
-        """Prepare to listen to `terminal` on the broker at `host`:`port`."""
+    def __init__(self, terminal: str, host: str, port: int, *, watch: Callable[[], None] = lambda: None) -> None:
+        """Prepare to listen to `terminal` on the broker at `host`:`port`.
+
+        `watch` is called now and then while something is waited for. It raises where that can no longer come.
+        """
+        self._watch = watch
         self._topics = Topics(terminal)
         self._address = host, port
         self._types: dict[str, type[Decision | Health | Response]] = {
@@ -119,10 +125,14 @@ class Witness:
     def _wait(self, kind: type[M], is_it: Callable[[M], bool], limit_s: float, otherwise: str) -> M:
         end = time.monotonic() + limit_s
         while True:
+            left_s = end - time.monotonic()
             try:
-                message: M = self._inboxes[kind].get(timeout=max(0.0, end - time.monotonic()))
+                message: M = self._inboxes[kind].get(timeout=max(0.0, min(left_s, _LOOK_S)))
             except queue.Empty:
-                raise TimeoutError(f"{otherwise} within {limit_s:.0f} s") from None
+                self._watch()
+                if left_s <= _LOOK_S:
+                    raise TimeoutError(f"{otherwise} within {limit_s:.0f} s") from None
+                continue
             if is_it(message):
                 return message
 

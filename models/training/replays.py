@@ -3,8 +3,8 @@
     python -m training.replays [--people N] [--json FILE]
 
 The limits of `verify.replay` and `verify.mixture` were chosen on SVC2004 (both tasks): seven tenths of the smallest
-value between any genuine signature and the other ones of its person, nine tenths for mixtures. What is said of SUSIG
-and SigComp had no part in that. A genuine attempt errs where it is refused with all other signatures of its person
+value between any genuine signature and the other ones of its person, nine tenths for mixtures. These
+shares, and the form of the distances, were chosen in view of the other databases too. A genuine attempt errs where it is refused with all other signatures of its person
 remembered (BPCER). An attack errs where it is not refused (APCER) while the first ten signatures of its person are
 remembered, the recordings that it is made of among them; own ink is of the later ones. IAPAR counts attacks that are
 not refused and that the verifier takes besides.

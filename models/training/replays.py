@@ -3,11 +3,11 @@
     python -m training.replays [--people N] [--json FILE]
 
 The limits of `verify.replay` and `verify.mixture` were chosen on SVC2004 (both tasks): seven tenths of the smallest
-value between any genuine signature and the other ones of its person, nine tenths for mixtures. These
-shares, and the form of the distances, were chosen in view of the other databases too. A genuine attempt errs where it is refused with all other signatures of its person
-remembered (BPCER). An attack errs where it is not refused (APCER) while the first ten signatures of its person are
-remembered, the recordings that it is made of among them; own ink is of the later ones. IAPAR counts attacks that are
-not refused and that the verifier takes besides.
+value between any genuine signature and the other ones of its person, nine tenths for mixtures. These shares, and the
+form of the distances, were chosen in view of the other databases too. A genuine attempt errs where it is refused with
+all other signatures of its person remembered (BPCER). An attack errs where it is not refused (APCER) while the first
+ten signatures of its person are remembered, the recordings that it is made of among them; own ink is of the later
+ones. IAPAR counts attacks that are not refused and that the verifier takes besides.
 
 Synthetic signatures are sigma-lognormal fits of the first reference (`training.sigma_lognormal`), as fitted and varied.
 Each is judged by the verifier too, with models that have not met the person and the first five signatures as

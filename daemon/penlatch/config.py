@@ -150,10 +150,15 @@ class Replay(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     enabled: bool = True
     """Without it nothing is compared, and what was remembered is forgotten."""
-    remember: Annotated[int, msgspec.Meta(ge=1, le=500)] = 30
-    """Of each person the last so many signatures that matched, and as many that did not; all that are enrolled."""
-    strangers: Annotated[int, msgspec.Meta(ge=0, le=2000)] = 100
+    remember: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 7300
+    """Of each person the last so many signatures that matched, and as many that did not; all that are enrolled.
+    The default is 20 a day for a year."""
+    strangers: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 7300
     """The last so many signatures that an identification found to be nobody's."""
+    megabytes: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1024
+    """Size on the disk beyond which the oldest go, refused ones first [MB]."""
+    memory_mb: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 64
+    """Size in memory of the signatures of the people who came last [MB]."""
 
 
 class Store(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -44,7 +44,6 @@ from penlatch.service.memory import Memory
 from penlatch.service.references import References
 from penlatch.service.roster import Roster
 from penlatch.service.threshold import Threshold, settle
-from penlatch.store.signatures import Seen
 from penlatch.store.store import Limits, Store
 from penlatch.store.vault import Vault
 from penlatch.verify import replay
@@ -54,11 +53,10 @@ from penlatch.verify.verifier import Verifier
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from penlatch.config import Config
     from penlatch.ink import Trace
+    from penlatch.store.signatures import Kind
+    from penlatch.verify.course import Course
     from penlatch.verify.template import Template
     from penlatch.verify.verifier import Judgement
 
@@ -195,6 +193,8 @@ class Judge:
                     self._gallery.check()
             if self._store:
                 self._store.heartbeat()
+                if self._memory:
+                    self._memory.warm()
                 self.database = self._database_now()
         except ModelError as error:
             self.models = Part(ok=False, detail=str(error))
@@ -284,7 +284,12 @@ class Judge:
             verifier = self.verifier
             course = replay.course(trace) if self._config.replay.enabled else None
             # Before it is judged, and whatever it would be judged to be: a good replay is a good signature.
-            if course is not None and self._need_memory().is_replay(course):
+            replayed = course is not None and self._need_memory().is_replay(course, asked.user)
+            user, judgement = (asked.user, None) if replayed else judge(verifier)
+            if course is not None and judgement and judgement.match and user != asked.user:
+                # Only now it is known whose remembered signatures it may be made of.
+                replayed = self._need_memory().is_replay(course, user)
+            if replayed:
                 return self._record(
                     asked,
                     Verdict.NO_MATCH,
@@ -294,7 +299,6 @@ class Judge:
                     pen=trace.pen.name,
                     latency_ms=_since(ended),
                 )
-            user, judgement = judge(verifier)
         except TraceError:
             return self._record(asked, Verdict.RETRY, Reason.TOO_LITTLE_INK, attempt=attempt, pen=trace.pen.name)
         except ModelError as error:
@@ -351,7 +355,7 @@ class Judge:
         judgement: Judgement | None = None,
         grade: Grade | None = None,
         latency_ms: float | None = None,
-        course: NDArray[np.int16] | None = None,
+        course: Course | None = None,
     ) -> Decision:
         made = self._clocks.moment()
         draft = DecisionDraft(
@@ -374,7 +378,8 @@ class Judge:
             transaction=asked.transaction,
         )
         failures = self._lockout.after(verdict, [nearest] if nearest else [], at=draft.time, way=asked.way, near=near)
-        shown = () if course is None else (_seen(draft, course),)
+        kind: Kind = "matched" if verdict is Verdict.MATCH else "refused"
+        shown = () if course is None else (self._need_memory().seen(course, draft.user, kind, time=draft.time),)
         try:
             decision = self._need_store().record(
                 draft, made=made, way=asked.asker.way, failures=failures, seen=shown, rule=self._config.replay
@@ -457,7 +462,7 @@ class Judge:
             if not earlier:
                 problem = f"{user} is known by pictures and gave no references yet: enrol without --continue"
                 raise RequestError(code="bad_request", problem=problem)
-            return References(earlier=earlier, min_complexity=min_complexity, claim=self._claim(user))
+            return References(earlier=earlier, min_complexity=min_complexity, claim=self._claim(user), name=user)
         if any(known.name == user and known.references for known in self.users()):
             problem = f"{user} is enrolled already; --continue adds references, or delete first to begin anew"
             raise RequestError(code="already_enrolled", problem=problem)
@@ -493,7 +498,7 @@ class Judge:
                 course = replay.course(trace)
             except TraceError:
                 return Reason.TOO_LITTLE_INK
-            if self._need_memory().is_replay(course) or references.repeats(course):
+            if self._need_memory().is_replay(course, references.name) or references.repeats(course):
                 return Reason.REPLAY
         return references.add(trace, verifier)
 
@@ -503,14 +508,12 @@ class Judge:
 
     def enroll(self, user: str, references: References) -> Reason | None:
         """Make the template of `user` from complete references and store both; see `Roster.enroll`."""
-        rule = self._config.replay
         claim = self._claim(user)
         for given in references.accepted:
             if claim and (unlike := claim.refuses(given.trace, given.analysis)):
                 return unlike
-        refused = self._need_roster().enroll(
-            user, references, time=utc_now(), remembering=rule if rule.enabled else None
-        )
+        memory = self._need_memory() if self._config.replay.enabled else None
+        refused = self._need_roster().enroll(user, references, time=utc_now(), remembering=memory)
         if refused is None:
             self._need_gallery().forget(user)
             self._remember()
@@ -735,17 +738,6 @@ class Counts(msgspec.Struct, frozen=True):
 def _since(moment: float) -> float:
     """Return how long ago a moment of the monotonic clock was [ms]."""
     return round(1e3 * (time.monotonic() - moment), 2)
-
-
-def _seen(draft: DecisionDraft, course: NDArray[np.int16]) -> Seen:
-    """Return what is kept of a signature that was judged."""
-    return Seen(
-        user=draft.user,
-        kind="matched" if draft.verdict is Verdict.MATCH else "refused",
-        course=replay.to_bytes(course),
-        version=replay.FORMAT,
-        time=draft.time,
-    )
 
 
 def refusal(error: PenlatchError) -> RequestError:

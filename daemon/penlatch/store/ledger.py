@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
     from penlatch.store.database import Database
 
-NOT_COUNTED: Final = frozenset({"audit", "decisions", "_sqlite_migrations"})
-"""Tables that others guard: the chain guards `audit` and `decisions`, `shape` guards the migrations."""
+NOT_COUNTED: Final = frozenset({"audit", "decisions", "signature_marks", "_sqlite_migrations"})
+"""Tables that are not counted. The chain guards `audit` and `decisions`, `shape` guards the migrations. Millions of
+`signature_marks` would make every start slow; who takes some out makes old recordings of deleted people new."""
 
 ROW: Final = "ledger"
 """Name of the tags in `meta`: the one row that is not counted."""

@@ -209,6 +209,21 @@ def lockouts_by_way(db: Database) -> None:
     db.execute("ALTER TABLE lockouts ADD COLUMN state TEXT NOT NULL DEFAULT ''")
 
 
+def marks_of_signatures(db: Database) -> None:
+    """Keep marks by which signatures are known again, with no name, also after they were deleted.
+
+    `signature` is `signatures_of_before.id` while that row is there. No number is given twice: meta counts them, from
+    the first one on that is kept. A `mark` is made with a key of its own, which is sealed in meta.
+    """
+    db.execute(
+        """CREATE TABLE signature_marks (
+            mark INTEGER NOT NULL,
+            signature INTEGER NOT NULL CHECK (signature >= 1),
+            PRIMARY KEY (mark, signature)
+        ) STRICT, WITHOUT ROWID"""
+    )
+
+
 MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0001_people_and_decisions": people_and_decisions,
     "0002_references_with_a_history": references_with_a_history,
@@ -217,6 +232,7 @@ MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0005_signatures_of_before": signatures_of_before,
     "0006_decisions_with_a_purpose": decisions_with_a_purpose,
     "0007_enrolments": enrolments,
+    "0010_marks_of_signatures": marks_of_signatures,
     "0011_moments_and_unjudged": moments_and_unjudged,
     "0012_lockouts_by_way": lockouts_by_way,
 }

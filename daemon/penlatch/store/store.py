@@ -219,6 +219,30 @@ class Store:
         """Return signatures of before, opened: see `Signatures.load`."""
         return self._signatures.load(ids)
 
+    def signatures_of(self, user: str, *, most: int = -1) -> list[int]:
+        """Return which signatures of a person are kept: see `Signatures.of`."""
+        return self._signatures.of(user, most=most)
+
+    def signatures_since(self, after: int) -> list[tuple[int, str | None]]:
+        """Return the signatures of before that came after one: see `Signatures.since`."""
+        return self._signatures.since(after)
+
+    def recent_signers(self) -> list[str]:
+        """Return who signed, those who did last first: see `Signatures.recent_users`."""
+        return self._signatures.recent_users()
+
+    def mark_key(self) -> bytes:
+        """Return the key with which marks are made: see `Signatures.mark_key`."""
+        return self._signatures.mark_key()
+
+    def marked(self, marks: Collection[int]) -> list[tuple[int, int]]:
+        """Return the signatures that have one of these marks: see `Signatures.marked`."""
+        return self._signatures.marked(marks)
+
+    def forget_marks(self, rule: Replay) -> int:
+        """Delete the oldest marks: see `Signatures.forget_marks`."""
+        return self._signatures.forget_marks(rule)
+
     def signature_owners(self) -> set[tuple[str | None, SeenKind]]:
         """Return of whom which kinds of signatures of before are kept: see `Signatures.owners`."""
         return self._signatures.owners()

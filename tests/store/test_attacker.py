@@ -209,6 +209,7 @@ def test_nor_where_everybody_had_been_deleted(copy: Path, life: Life) -> None:
 
 def test_rows_of_an_earlier_enrolment_of_the_same_name_do_not_even_open(copy: Path, life: Life) -> None:
     store = Store.open(copy, life.vault)
+    store._database._follower = None  # what the seals alone are worth
     put_back(copy, life.backups[0], {"references"}, rows=lambda number: number % 2 == 0)
     with pytest.raises(StoreError, match="enrol carl again"):
         store.references("carl")
@@ -345,3 +346,19 @@ class TestWhileItRuns:
         running.record(draft())
         running.heartbeat()
         running.close()
+
+
+def test_rows_that_another_process_put_back_for_a_moment_are_never_read(copy: Path, life: Life) -> None:
+    """Nothing is written meanwhile, and everything is as it was before the next transaction."""
+    store = Store.open(copy, life.vault)
+    put_back(copy, life.backups[0], {"users", "references", "templates", "lockouts", "calibrations", "pictures"})
+    reads: tuple[Callable[[], object], ...] = (
+        *(store.users, store.templates, store.lockouts, store.calibration, store.signature_ids),
+        *(lambda: store.references("ada"), lambda: store.pictures("dora"), lambda: store.history("bob")),
+    )
+    for read in reads:
+        with pytest.raises(StoreError, match="changed while it was in use"):
+            read()
+    put_back(copy, life.path, {"users", "references", "templates", "lockouts", "calibrations", "pictures"})
+    assert sorted(store.templates()) == ["ada", "carl"]
+    store.close()

@@ -7,8 +7,8 @@ Each transaction that changes a sum, or appends to the audit, writes one tag for
 the last entry of the audit. Rows that are put back, taken out, added or moved without the key fit no tag; tags that
 are put back with them fit no longer audit; a shorter audit does not contain the head that is kept beside the database.
 
-At the start every row is counted once. Later only where another process wrote (PRAGMA data_version): before a
-transaction goes on, rows, schema and audit must be those that this process knows.
+At the start every row is counted once. Later only where another process wrote (PRAGMA data_version): before anything is
+read or written then, rows, schema and audit must be those that this process knows.
 """
 
 from __future__ import annotations
@@ -74,7 +74,10 @@ class _State:
 
 
 class Ledger:
-    """The sums of one open database. `Database.transaction` calls `begin`, then `finish`, and `undo` after a fault."""
+    """The sums of one open database.
+
+    `Database.transaction` calls `begin`, then `finish`, and `undo` after a fault; every other read calls `look`.
+    """
 
     def __init__(self, path: Path, key: bytes) -> None:
         self._path = path
@@ -142,6 +145,14 @@ class Ledger:
             StoreError: if another process changed anything since.
         """
         self._saved, self._saved_sums = self._state, dict(self._sums)
+        self.look(connection)
+
+    def look(self, connection: sqlite3.Connection) -> None:
+        """Compare what a transaction sees, which just began, with what this process knows.
+
+        Raises:
+            StoreError: if another process changed anything since.
+        """
         version = _version(connection)
         if self.bound and version != self._version:
             self._compare(connection)

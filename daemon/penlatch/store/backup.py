@@ -115,7 +115,7 @@ def _copy(source: sqlite3.Connection, draft: Path) -> None:
         source.backup(copy)
         # One file, that needs no other beside it.
         copy.execute("PRAGMA journal_mode = delete").fetchall()
-        (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
+        (verdict,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
     if verdict != "ok":
         raise StoreError(path=draft, problem=f"the copy is damaged ({verdict})", remedy="see the kernel's log")
     with held(open_plain(draft)) as descriptor:
@@ -205,7 +205,8 @@ def _known(database: Path, vault: Vault) -> _Known:
             raise
         return _Known(seq, names)
     with contextlib.closing(present), contextlib.suppress(StoreError):
-        seq = max(seq, meta.number(present, "seq"))
+        if (number := meta.number(present, "seq")) <= head.HIGHEST_SEQ:
+            seq = max(seq, number)
         names = frozenset(name for (name,) in present.rows("SELECT name FROM users"))
         audit = Audit.chain(present, vault)
         audit.check()

@@ -21,7 +21,7 @@ import msgspec
 
 from penlatch.decoding import UNREADABLE
 from penlatch.errors import StoreError
-from penlatch.store.database import check_shape, damaged
+from penlatch.store.database import check_pages, check_shape, damaged
 
 if TYPE_CHECKING:
     import sqlite3
@@ -220,6 +220,7 @@ class Ledger:
     def _compare(self, connection: sqlite3.Connection) -> None:
         """Compare what is there now with what this process knows."""
         check_shape(connection, self._path)
+        check_pages(connection, self._path)
         sums = self._totals(connection, self._state.columns)
         wrong = [table for table, value in sums.items() if value != self._sums[table]]
         tags = _value(connection, ROW)

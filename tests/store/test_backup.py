@@ -147,6 +147,11 @@ class TestRestore:
         assert store.record(draft()).seq == known + 1
         store.close()
 
+    def test_it_says_whether_the_audit_knew_who_was_deleted(self, lived: Path, path: Path, vault: Vault) -> None:
+        assert restore(lived, path, vault).certain
+        alter(path, "UPDATE audit SET body = '{}' WHERE number = 2")
+        assert not restore(lived, path, vault).certain
+
     def test_an_ordinary_copy_put_back_by_hand_is_refused(self, lived: Path, path: Path, vault: Vault) -> None:
         shutil.copy(lived, path)
         with pytest.raises(StoreError, match="older database"):

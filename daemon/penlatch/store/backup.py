@@ -45,6 +45,8 @@ class Restored:
     """People whom the backup held and who had been deleted since; they stay deleted."""
     replaced: Path | None
     """Where the database lies now that was there before, None where none was."""
+    certain: bool
+    """True if a checked audit said who was deleted since. Else somebody who was may be back."""
 
 
 def back_up(database: Path, folder: Path, *, keep: int, vault: Vault | None = None) -> Path:
@@ -167,7 +169,7 @@ def restore(backup: Path, database: Path, vault: Vault, *, source: int | None = 
         kept = head.Kept(number=audit.head().number, mac=audit.head().mac, seq=lasting)
         copied.close()
         replaced = _put_in_place(draft, database, kept)
-    return Restored(backed_up=backed_up, known=lasting, forgotten=forgotten, replaced=replaced)
+    return Restored(backed_up=backed_up, known=lasting, forgotten=forgotten, replaced=replaced, certain=known.certain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,8 @@ class _Known:
     """Number of the last decision."""
     names: frozenset[str] | None
     """Everybody who is enrolled, None where that cannot be read."""
+    certain: bool = False
+    """True if `names` come from an audit that was checked."""
 
     def lacks(self, name: str) -> bool:
         """Whether somebody is certainly not enrolled."""
@@ -192,7 +196,7 @@ def _known(database: Path, vault: Vault) -> _Known:
     Raises:
         StoreError: if another process uses it.
     """
-    seq, names = 0, None
+    seq, names, certain = 0, None, False
     with contextlib.suppress(StoreError):
         kept = head.read(head.place(database))
         seq = kept.seq if kept else 0
@@ -212,8 +216,8 @@ def _known(database: Path, vault: Vault) -> _Known:
         audit.check()
         if audit.sealed_bound:
             with present.snapshot() as connection:
-                names = enrolments.known(connection)
-    return _Known(seq, names)
+                names, certain = enrolments.known(connection), True
+    return _Known(seq, names, certain)
 
 
 def _put_in_place(draft: Path, database: Path, kept: head.Kept) -> Path | None:

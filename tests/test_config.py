@@ -87,9 +87,7 @@ class TestExample:
         for key, default in keys():
             if default is None or default is msgspec.NODEFAULT:
                 continue  # a name or a path of the reader's own
-            assert shown[key] == (
-                str(default) if isinstance(default, Path) else list(default) if isinstance(default, tuple) else default
-            ), key
+            assert shown[key] == msgspec.json.decode(msgspec.json.encode(default, enc_hook=str)), key
 
     def test_every_value_in_it_is_valid(self) -> None:
         assert config.parse(uncommented()).mqtt is not None
@@ -107,7 +105,7 @@ def test_the_reference_names_every_key_with_its_default() -> None:
         (row,) = [row for row in rows if f"`{key}`" in row.split("|")[1]]
         words = row.split("|")[2]
         defaults = default if isinstance(default, tuple) else (default,)
-        for value in defaults:
+        for value in (list(each) if isinstance(each, tuple) else each for each in defaults):
             if value not in (None, msgspec.NODEFAULT):
                 assert f"{value:g}" in words if isinstance(value, float) else str(value).lower() in words.lower(), key
 
@@ -139,8 +137,13 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
         ("[terminal]\nmode = 'sometimes'", "terminal.mode", "one of on-demand, always"),
         ("[terminal]\nname = 'a/b'", "terminal.name", "matching"),
         ("[verify]\nthreshold = 0", "verify.threshold", "> 0"),
+        ("[verify]\nthreshold = 1e-300", "verify.threshold", "0.05 at least: below"),
+        ("[verify]\nthreshold = 0.0499", "verify.threshold", "0.05 at least: below"),
         ("[verify]\nthreshold = nan", "verify.threshold", "a number"),
         ("[verify]\nthreshold = '0.5'", "verify.threshold", "Expected a number, got a string"),
+        ('[mqtt]\nhost = "h"\nsign = "yes"', "mqtt.sign", "only"),
+        ('[mqtt]\nhost = "h"\nsign = "only"\nhome_assistant = "ha"', "mqtt.sign", "Home Assistant"),
+        ("[store]\nkeep_days = 0", "store.keep_days", ">= 1"),
         ("[verify]\nthreshold = 0.5\ntarget_fmr = 0.001", "verify.target_fmr", "not both"),
         ("[verify]\ntarget_fmr = 0.5", "verify.target_fmr", "0.1"),
         ("[enroll]\nmin_complexity = 1.5", "enroll.min_complexity", "1.0"),
@@ -155,6 +158,15 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
         ("[segment]\nmin_size_mm = 400", "segment.min_size_mm", "less than segment.max_size_mm"),
         ("[segment]\nmax_points = 25", "segment.min_points", "less than segment.max_points"),
         ("[segment]\nmin_duration_s = 20", "segment.min_duration_s", "less than segment.max_duration_s"),
+        ("[lockout]\nfirst_s = 3601", "lockout.first_s", "more than lockout.longest_s"),
+        ("[lockout]\nrise = [[2, 0.8], [1, 0.9]]", "lockout.rise", "more failures than the one before"),
+        ("[lockout]\nrise = [[1, 0.8], [1, 0.9]]", "lockout.rise", "more failures than the one before"),
+        ("[lockout]\nrise = [[1, 0.9], [2, 0.8]]", "lockout.rise", "no lower threshold"),
+        ("[lockout]\nrise = [[0, 0.9]]", "lockout.rise[0][0]", "1"),
+        ("[lockout]\nrise = [[1, 1.1]]", "lockout.rise[0][1]", "1"),
+        ("[lockout]\nrise = [[1, 0.0]]", "lockout.rise[0][1]", "0"),
+        ("[lockout]\nrise = [1, 0.9]", "lockout.rise[0]", "array"),
+        ("[lockout]\nper_day = 0", "lockout.per_day", "1"),
         ("[pen]\ndevice = '/dev/input/event5'", "pen.device", "evdev:"),
         ("[pen]\ndevice = 'isdv4:'", "pen.device", "isdv4:PATH"),
         ("[pen]\ndevice = 'isdv4:ttyS4'", "pen.device", "isdv4:PATH"),

@@ -14,24 +14,40 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "daemon" / "penlatch"
 
-LEAVES = {"bounded", "clock", "decoding", "ink", "errors", "messages", "config"}
+LEAVES = {
+    "asker",
+    "bounded",
+    "clock",
+    "decoding",
+    "foreign",
+    "ink",
+    "errors",
+    "messages",
+    "moment",
+    "rounding",
+    "config",
+}
 
 MAY_KNOW: dict[str, set[str]] = {
+    "asker": set(),
     "bounded": set(),
     "clock": set(),
     "decoding": set(),
-    "errors": set(),
-    "messages": set(),
-    "ink": {"decoding", "errors"},
+    "foreign": set(),
+    "errors": {"foreign"},
+    "messages": {"foreign"},
+    "moment": {"messages"},
+    "rounding": {"messages"},
+    "ink": {"decoding", "errors", "foreign"},
     "config": {"errors", "messages"},
     # from the pen to a probability
     "capture": LEAVES,
     "signal": LEAVES,
     "verify": LEAVES | {"signal"},
     # what knows messages, not pens
-    "store": {"clock", "decoding", "errors", "messages", "config"},
-    "report": {"bounded", "decoding", "errors", "messages", "config"},
-    "control": {"bounded", "decoding", "errors", "messages", "config"},
+    "store": {"clock", "decoding", "errors", "foreign", "messages", "moment", "config"},
+    "report": {"asker", "bounded", "decoding", "errors", "foreign", "messages", "moment", "rounding", "config"},
+    "control": {"asker", "bounded", "decoding", "errors", "foreign", "messages", "rounding", "config"},
     "bolt": {"bounded", "errors", "messages", "config"},
     # synthetic people and tablets, and the demonstration with them: used by nobody here
     "sim": LEAVES | {"capture"},

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import time
 from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
 from typing import Final
 
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+"""Random name of the running start of the kernel (random(4))."""
 _UNSYNCHRONISED: Final = 0x40
 """STA_UNSYNC (<linux/timex.h>)."""
 
@@ -35,3 +40,17 @@ def synchronised() -> bool:
     if ctypes.CDLL(None).adjtimex(ctypes.byref(state)) < 0:
         return False
     return not state.status & _UNSYNCHRONISED
+
+
+def uptime_s() -> float:
+    """Return CLOCK_BOOTTIME [s]: nobody sets it, and it goes on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+@cache
+def boot_id() -> str:
+    """Return the random name of the running start of the kernel; empty if it cannot be read."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""

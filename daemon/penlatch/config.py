@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from penlatch.errors import ConfigError
-from penlatch.messages import LEAST_REFERENCES, MOST_REFERENCES, Probability, TerminalName
+from penlatch.messages import DOOR, LEAST_REFERENCES, MOST_REFERENCES, Probability, Purpose, TerminalName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +24,9 @@ that a pen which goes on writing never seems to be up."""
 LONGEST_IDLE_S = 10.0
 """Longest pen-up wait that may be configured [s]; no pen rests before it is over."""
 
+LEAST_THRESHOLD = 0.05
+"""Lowest threshold that may be configured. The floor of the skilled-forgery score is 1 in 21
+(`verify.calibrate.LEAST_SKILL`): a lower threshold would let any hand in that resembles the person's."""
 DEFAULT_THRESHOLD = 0.5
 """The threshold where none is given, and where no calibration meets a target: both errors are equally frequent."""
 
@@ -55,6 +59,10 @@ class Terminal(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     name: TerminalName = "terminal"
     mode: Literal["on-demand", "always"] = "on-demand"
+    purpose: Purpose = DOOR
+    """Purpose of a signature that nobody asked for (`mode = "always"`)."""
+    exclusive: bool = False
+    """In mode `always`, refuse requests of any other purpose: nothing at the pad shows for what a person signs."""
 
 
 class Pen(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -104,15 +112,23 @@ class Enroll(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Lockout(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[lockout]: how long nobody is judged after signatures that did not match."""
+    """[lockout]: limits for signatures that do not match."""
 
     enabled: bool = True
     failures: Annotated[int, msgspec.Meta(ge=1, le=100)] = 5
-    """So many in a row, of one person or at the terminal, lock that person or the terminal."""
+    """Failures in a row that lock: of one person in one way of asking, or of strangers at the terminal."""
     first_s: Seconds = 30.0
-    """For this long the first time [s]; twice as long after each further failure."""
+    """First lock of a person [s]; each further failure doubles it. The terminal's is half as long."""
     longest_s: Seconds = 3600.0
-    """Never for longer [s]."""
+    """Longest lock of a person for failures in a row [s]."""
+    terminal_longest_s: Seconds = 300.0
+    """Longest lock of the terminal [s]."""
+    per_day: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 12
+    """Failures of one person within 24 h, over all ways of asking, that lock the person until one is older."""
+    rise: tuple[tuple[Count, Threshold], ...] = ((1, 0.95),)
+    """Rows [failures, threshold]: after so many failures of a person in a row, the threshold is at least this."""
+    rise_s: Seconds = 28_800.0
+    """Time after the last failure for which the threshold stays raised [s]; a match ends it at once."""
 
 
 class Adapt(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -149,6 +165,10 @@ class Store(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """So many decisions wait for the broker at most; then the oldest are dropped, and health and audit say so."""
     outbox_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] | None = None
     """So many days they wait at most, as long as the clock is kept right; None for any time."""
+    keep_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] = 400
+    """Days for which decisions stay on the terminal, as long as the clock is kept right. None that waits goes."""
+    unjudged_per_day: Annotated[int, msgspec.Meta(ge=10, le=1_000_000)] = 2000
+    """Errors and retries of one way of asking (socket, broker, pad) that are stored a day; the others are counted."""
 
 
 class Backup(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -184,6 +204,8 @@ class Bolt(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The bolt is open while the line is low."""
     pulse_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 3.0
     """How long it is open [s]."""
+    purposes: Annotated[tuple[Purpose, ...], msgspec.Meta(min_length=1)] = (DOOR,)
+    """Purposes of a signature for which it opens."""
 
 
 class Tls(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -205,19 +227,25 @@ class Mqtt(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """None for the systemd credential `mqtt.password`, where there is one."""
     tls: Tls | None = None
     keepalive_s: Count = 30
-    requests: tuple[Literal["verify", "identify", "enroll", "cancel", "delete_user", "list_users", "status"], ...] = (
+    requests: tuple[
+        Literal["verify", "identify", "enroll", "cancel", "delete_user", "list_users", "unlock", "history", "status"],
+        ...,
+    ] = (
         "verify",
         "identify",
         "cancel",
         "status",
     )
-    """Verbs accepted from the broker. Enrolment and deletion are off unless named here."""
+    """Verbs accepted from the broker. Enrolment, deletion, unlocking and `history` are off unless named here."""
     request_max_age_s: Seconds = 30.0
     """A request that says when it was sent is refused when that is longer ago [s]."""
     home_assistant: Annotated[str, msgspec.Meta(pattern=r"^[^/#+\x00]+\Z")] | None = None
     """Prefix under which the terminal makes itself known to Home Assistant, `homeassistant` as a rule; None for not."""
-    sign: bool = False
-    """Sign every decision with the terminal's own key, whose public half is in `info`."""
+    sign: bool | Literal["only"] = False
+    """Sign every decision with the terminal's own key, whose public half is in `info`; `only`: publish the signed form
+    and nothing beside it."""
+    expects_consumer: bool = False
+    """Keep decisions in the outbox while the broker says that nobody is subscribed to them (MQTT 5)."""
     historical_after_s: Seconds = 10.0
     """A decision that reaches the broker later than this says `historical`: nothing may open on it."""
 
@@ -327,8 +355,8 @@ def _contradictions(config: Config) -> Iterator[tuple[str, str]]:
     ):
         if getattr(segment, low) >= getattr(segment, high):
             yield f"segment.{low}", f"this must be less than segment.{high}"
-    if config.lockout.first_s > config.lockout.longest_s:
-        yield "lockout.first_s", "this must not be more than lockout.longest_s"
+    yield from _contradictions_of_verify(config.verify)
+    yield from _contradictions_of_lockout(config.lockout)
     if not re.match(r"evdev:|(isdv4|protocol4):/|replay:.", config.pen.device):
         yield "pen.device", "this begins with evdev:, or is isdv4:PATH, protocol4:PATH or replay:FILE"
     if len(bytes(config.control.socket)) >= SOCKET_PATH_BYTES:
@@ -344,8 +372,25 @@ def _contradictions(config: Config) -> Iterator[tuple[str, str]]:
         yield from _contradictions_of_mqtt(config.mqtt)
 
 
+def _contradictions_of_verify(verify: Verify) -> Iterator[tuple[str, str]]:
+    """Yield the same for the threshold."""
+    if verify.threshold < LEAST_THRESHOLD:
+        least = f"this must be {LEAST_THRESHOLD:g} at least"
+        yield "verify.threshold", f"{least}: below, the score model tells hardly anybody from the person"
+
+
+def _contradictions_of_lockout(lockout: Lockout) -> Iterator[tuple[str, str]]:
+    """Yield the same for the lockout."""
+    if lockout.first_s > lockout.longest_s:
+        yield "lockout.first_s", "this must not be more than lockout.longest_s"
+    if any(fewer >= more or low > high for (fewer, low), (more, high) in pairwise(lockout.rise)):
+        yield "lockout.rise", "each row has more failures than the one before, and no lower threshold"
+
+
 def _contradictions_of_mqtt(mqtt: Mqtt) -> Iterator[tuple[str, str]]:
     """Yield the same for the broker."""
+    if mqtt.sign == "only" and mqtt.home_assistant:
+        yield "mqtt.sign", "Home Assistant reads no signed form: `only` does not go with mqtt.home_assistant"
     if not mqtt.host:
         yield "mqtt.host", "this must name a host"
     if mqtt.password_file and not mqtt.username:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -94,6 +95,40 @@ async def test_nothing_else_does(changed: dict[str, Any]) -> None:
     await asyncio.sleep(0)
     await bolt.stop()
     assert recorder.opened == []
+
+
+@pytest.mark.parametrize(
+    ("purposes", "purpose", "opens"),
+    [
+        (("door",), "door", True),
+        (("door",), "login", False),
+        (("door",), "check", False),
+        (("door",), "doors", False),
+        (("locker", "door"), "locker", True),
+        (("locker",), "door", False),
+    ],
+)
+async def test_it_opens_for_its_own_purposes(purposes: tuple[str, ...], purpose: str, *, opens: bool) -> None:
+    recorder = Recorder()
+    bolt = Bolt(Rule(command=("/bin/true",), purposes=purposes), actuator=recorder, now=lambda: NOW)
+    bolt.look()
+    bolt.decided(match(purpose=purpose))
+    await asyncio.sleep(0)
+    assert recorder.opened == ([1] if opens else [])
+    recorder.release.set()
+    await bolt.stop()
+
+
+@pytest.mark.parametrize(("age_s", "opens"), [(0.0, True), (FRESH_S, True), (FRESH_S + 0.1, False), (math.inf, False)])
+async def test_it_opens_for_no_match_that_is_older_than_the_time_of_day_says(age_s: float, *, opens: bool) -> None:
+    recorder = Recorder()
+    bolt = Bolt(Rule(command=("/bin/true",)), actuator=recorder, age_s=lambda _: age_s)
+    bolt.look()
+    bolt.decided(match())
+    await asyncio.sleep(0)
+    assert recorder.opened == ([1] if opens else [])
+    recorder.release.set()
+    await bolt.stop()
 
 
 async def test_it_never_opens_twice_at_once() -> None:

@@ -13,21 +13,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from penlatch.cli import main
 from penlatch.control.client import Client
 from penlatch.errors import RequestError
-from penlatch.messages import Armed
+from penlatch.messages import Action, Armed, Verdict, Way
 from penlatch.sim.tablet import Isdv4Tablet
 from penlatch.sim.writer import Writer
 from support.door import know
+from support.examples import decision
 from support.signing import IDLE_S, pen_found
 from support.terminal import Terminal
+from support.verbs import ScriptedVerbs, served
 from support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from penlatch.ink import Trace
+    from penlatch.messages import Event
 
 ADA, EVE = Writer(11), Writer(12)
 SERVICE = "penlatch-test"
@@ -124,6 +129,51 @@ def test_without_a_daemon_it_is_not(tmp_path: Path) -> None:
 @pytest.mark.parametrize("environment", [{"PAM_TYPE": "open_session"}, {"PAM_TYPE": ""}, {"PAM_USER": ""}])
 def test_whatever_else_pam_asks_is_refused(terminal: Terminal, environment: dict[str, str]) -> None:
     assert start(terminal, **environment).wait(PATIENCE_S) == 2
+
+
+class Answering(ScriptedVerbs):
+    """A daemon that answers a login with a match, some of it changed; None in `changed` leaves a field as asked."""
+
+    def __init__(self, **changed: object) -> None:
+        super().__init__()
+        self.changed = changed
+        self.purposes: list[str] = []
+
+    def verify(
+        self, user: str, *, purpose: str = "", transaction: str | None = None, way: Way = Way.LOCAL
+    ) -> AsyncIterator[Event]:
+        self.purposes.append(purpose)
+        fields = {"user": user, "purpose": purpose, "transaction": transaction} | self.changed
+        self.script = [decision(1, **fields)]
+        return super().verify(user, purpose=purpose, transaction=transaction, way=way)
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [
+        ({}, 0),
+        ({"purpose": "door"}, 3),
+        ({"purpose": "check"}, 3),
+        ({"purpose": "login2"}, 3),
+        ({"user": "bob"}, 3),
+        ({"user": None}, 3),
+        ({"transaction": None}, 3),
+        ({"transaction": "another"}, 3),
+        ({"action": Action.IDENTIFY}, 3),
+        ({"historical": True}, 3),
+        ({"verdict": Verdict.ERROR}, 3),
+        ({"verdict": Verdict.NO_MATCH}, 1),
+    ],
+)
+def test_only_a_match_for_a_login_at_this_request_lets_in(
+    changed: dict[str, object], status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAM_TYPE", "auth")
+    monkeypatch.setenv("PAM_USER", "alice")
+    verbs = Answering(**changed)
+    with served(tmp_path, verbs) as socket:
+        result = CliRunner().invoke(main, ["pam", "--socket", str(socket)])
+    assert (result.exit_code, verbs.purposes) == (status, ["login"])
 
 
 class TestPamtester:

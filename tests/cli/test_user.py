@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -77,3 +78,27 @@ def test_where_nothing_was_adapted_nothing_is_asked(penlatch: Invoke) -> None:
 
 def test_a_stranger_cannot_be_reverted(penlatch: Invoke) -> None:
     assert penlatch("user", "revert", "eve", "--yes").exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "user", "said"),
+    [(["alice"], "alice", "alice was unlocked.\n"), (["--terminal"], None, "The terminal was unlocked.\n")],
+)
+def test_unlock_frees_a_person_or_the_terminal(
+    penlatch: Invoke, verbs: ScriptedVerbs, arguments: list[str], user: str | None, said: str
+) -> None:
+    result = penlatch("user", "unlock", *arguments)
+    assert (result.exit_code, result.stdout) == (0, said)
+    assert verbs.asked == [("unlock", user, f"uid {os.geteuid()}")]
+    as_json = penlatch("user", "unlock", *arguments, "--json").stdout
+    assert json.loads(as_json) == {"kind": "unlocked", "user": user}
+
+
+@pytest.mark.parametrize("arguments", [[], ["alice", "--terminal"]])
+def test_unlock_wants_a_person_or_the_terminal(penlatch: Invoke, verbs: ScriptedVerbs, arguments: list[str]) -> None:
+    assert penlatch("user", "unlock", *arguments).exit_code == 2
+    assert verbs.asked == []
+
+
+def test_a_stranger_cannot_be_unlocked(penlatch: Invoke) -> None:
+    assert penlatch("user", "unlock", "eve").exit_code == 3

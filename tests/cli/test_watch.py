@@ -3,12 +3,13 @@
 import json
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from click.testing import Result
 
 from penlatch.cli.watch import MOST_DECISIONS, duration
 from penlatch.control import methods
-from penlatch.messages import Action, Part, Reason, Verdict
+from penlatch.messages import Action, Locked, Part, Reason, Verdict
 from support.examples import armed, decision, health
 from support.verbs import ScriptedVerbs
 
@@ -143,6 +144,12 @@ def test_a_fault_is_named_and_status_1(penlatch: Invoke, verbs: ScriptedVerbs) -
     assert told["action"] == Action.IDLE
 
 
+def test_a_flood_is_named(penlatch: Invoke, verbs: ScriptedVerbs) -> None:
+    assert "not stored" not in penlatch("status").stdout
+    verbs.health = health(unstored=17)
+    assert "17 errors and retries of this day were counted and not stored" in penlatch("status").stdout
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(3.2, "3 s"), (61, "1 min"), (3600, "1 h"), (90_061, "1 d 1 h 1 min"), (0, "0 s")]
 )
@@ -152,3 +159,19 @@ def test_durations_read_naturally(seconds: float, text: str) -> None:
 
 def test_no_more_decisions_are_asked_for_than_the_daemon_gives() -> None:
     assert MOST_DECISIONS == methods.MOST_DECISIONS
+
+
+def test_a_lock_is_shown_with_its_way_and_its_end(penlatch: Invoke, verbs: ScriptedVerbs) -> None:
+    until = "2026-03-01T08:00:30Z"
+    verbs.health = msgspec.structs.replace(
+        verbs.health,
+        lockouts=(
+            Locked(user=None, way="identify", failures=6, left_s=30.0, until=until),
+            Locked(user="alice", way="mqtt", failures=5, left_s=30.0, until=until),
+            Locked(user="alice", way="all", failures=12, left_s=3600.0, until=until),
+        ),
+    )
+    shown = penlatch("status").stdout
+    assert f"the terminal, for identification: 6 signatures did not match; 30 s left, until {until}" in shown
+    assert f"alice, asked for over MQTT: 5 signatures did not match; 30 s left, until {until}" in shown
+    assert f"alice, in every way, for today: 12 signatures did not match; 1 h left, until {until}" in shown

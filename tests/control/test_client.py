@@ -196,3 +196,13 @@ def test_a_daemon_that_says_nothing(socket_path: Path, monkeypatch: pytest.Monke
         listener.listen()
         with pytest.raises(RequestError, match="does not answer"):
             Client(socket_path).status()
+
+
+async def test_a_client_unlocks_a_person_or_the_terminal(
+    socket_path: Path, server: VarlinkServer, terminal: ScriptedVerbs
+) -> None:
+    assert server
+    client = Client(socket_path)
+    await asyncio.to_thread(client.unlock, "alice")
+    await asyncio.to_thread(client.unlock, None)
+    assert [asked[:2] for asked in terminal.asked] == [("unlock", "alice"), ("unlock", None)]

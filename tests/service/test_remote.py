@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from penlatch.errors import RequestError
-from penlatch.messages import Action, Decision, Enrollment, Reason, Request, Response, Verdict
+from penlatch.messages import Action, Decision, Enrollment, Health, Locked, Reason, Request, Response, Verdict, Way
 from penlatch.service import remote
 from support.examples import ALICE, BOB, armed, decision, health, unjudged
 from support.verbs import ScriptedVerbs
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from penlatch.messages import Event, Verb
 
 ACTIONS: tuple[Verb, ...] = ("verify", "identify", "enroll")
-EVERY_VERB: tuple[Verb, ...] = (*ACTIONS, "cancel", "delete_user", "list_users", "status")
+EVERY_VERB: tuple[Verb, ...] = (*ACTIONS, "cancel", "delete_user", "list_users", "unlock", "status")
 RETRY = unjudged(Verdict.RETRY, Reason.TOO_SHORT)
 BUSY = RequestError(code="busy", problem="the terminal is busy: verify")
 
@@ -52,7 +52,7 @@ def told(answered: Iterable[Response]) -> list[tuple[str, object]]:
 async def test_verify_tells_each_step_and_ends_with_the_decision(verbs: ScriptedVerbs) -> None:
     verbs.script = [armed(), RETRY, armed(2), decision(2)]
     answered = await answers(verbs, "verify", Request(user="alice", transaction="card-7"))
-    assert verbs.asked == [("verify", "alice", "card-7")]
+    assert verbs.asked == [("verify", "alice", "card-7", Way.MQTT)]
     assert told(answered) == [
         ("progress", armed()),
         ("progress", RETRY),
@@ -223,8 +223,40 @@ async def test_cancelling_whoever_waits_for_a_response_closes_the_verb(verbs: Sc
 
 
 async def test_a_decision_is_the_same_one_that_the_terminal_took(verbs: ScriptedVerbs) -> None:
-    taken = decision(5, transaction="card-7")
+    taken = decision(5, transaction="card-7", probability=0.926543)
     verbs.script = [taken]
     (response,) = await answers(verbs, "verify", Request(user="alice", transaction="card-7"))
     assert isinstance(response.data, Decision)
-    assert response.data is taken
+    assert response.data == msgspec.structs.replace(taken, probability=0.93)
+
+
+# --- lockouts -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("request_", "user"), [(Request(user="alice"), "alice"), (Request(terminal=True), None)])
+async def test_unlock_frees_a_person_or_the_terminal_and_the_audit_says_mqtt(
+    verbs: ScriptedVerbs, request_: Request, user: str | None
+) -> None:
+    assert [response.status for response in await answers(verbs, "unlock", request_)] == ["ok"]
+    assert verbs.asked == [("unlock", user, "mqtt")]
+
+
+@pytest.mark.parametrize("request_", [Request(), Request(user="alice", terminal=True)])
+async def test_unlock_wants_a_person_or_the_terminal(verbs: ScriptedVerbs, request_: Request) -> None:
+    (response,) = await answers(verbs, "unlock", request_)
+    assert response.code == "bad_request"
+    assert verbs.asked == []
+
+
+async def test_no_health_that_leaves_the_terminal_says_whom_a_stranger_came_near(verbs: ScriptedVerbs) -> None:
+    locks = (
+        Locked(user=None, way="identify", failures=6, left_s=9.0, by_name=False),
+        Locked(user="alice", way="local", failures=6, left_s=9.0),
+        Locked(user="bob", way="identify", failures=6, left_s=9.0, by_name=False),
+        Locked(user="bob", way="all", failures=12, left_s=9.0, by_name=False),
+    )
+    verbs.health = msgspec.structs.replace(health(), lockouts=locks)
+    (response,) = await answers(verbs, "status")
+    assert isinstance(response.data, Health)
+    assert response.data.lockouts == locks[:2]
+    assert remote.published(verbs.health).lockouts == locks[:2]

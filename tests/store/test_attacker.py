@@ -323,7 +323,7 @@ class TestWhileItRuns:
         self, copy: Path, running: Store, draft: Callable[..., DecisionDraft]
     ) -> None:
         made = running.record(draft(user="eve", verdict=Verdict.NO_MATCH))
-        assert running.pending(limit=9)[-1] == made
+        assert running.pending(limit=9)[-1].decision == made
         alter(copy, "UPDATE decisions SET verdict = 'match' WHERE seq = (SELECT max(seq) FROM decisions)")
         with pytest.raises(StoreError, match=f"decision {made.seq}"):
             running.pending(limit=9)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
-from penlatch.messages import Reason, Sitting
+from penlatch.messages import Failures, Reason, Row, Sitting, Stamp, Way
 from penlatch.store import schema
 from penlatch.store.database import Database
 from penlatch.store.people import Held
@@ -68,7 +69,8 @@ def test_references_of_the_first_release_are_originals_of_their_enrolment(old: P
 
 def test_decisions_of_the_first_release_wait_on_and_have_no_list_of_reasons(old: Path, vault: Vault) -> None:
     store = Store.open(old, vault)
-    (waiting,) = store.pending(limit=10)
+    (made,) = store.pending(limit=10)
+    waiting = made.decision
     assert (waiting.seq, waiting.reason, waiting.reasons) == (1, Reason.SPEED, ())
     assert store.failures("ada", before=2) == 1
     store.close()
@@ -90,3 +92,20 @@ def test_the_first_release_leaves_the_upgraded_file_alone(
     monkeypatch.setattr(schema, "MIGRATIONS", dict(list(schema.MIGRATIONS.items())[:1]))
     with pytest.raises(Exception, match="later penlatch"):
         Store.open(old, vault)
+
+
+@pytest.mark.parametrize("subject", ["ada", ""])
+def test_failures_of_before_hold_in_every_way(
+    path: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch, subject: str
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "MIGRATIONS", dict(list(schema.MIGRATIONS.items())[:5]))
+        Database.open(path).close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("INSERT INTO lockouts (subject, count, last) VALUES (?, 7, ?)", (subject, "2026-03-01"))
+        connection.execute("INSERT INTO lockouts (subject, count, last) VALUES ('bob', 0, '2026-03-01')")
+    store = Store.open(path, vault)
+    row = Row(count=7, last=Stamp(time="2026-03-01"))
+    ways = list(Way) if subject else [Way.IDENTIFY]
+    assert store.lockouts() == {subject: Failures(ways=dict.fromkeys(ways, row))}
+    store.close()

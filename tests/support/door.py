@@ -58,9 +58,9 @@ class Door:
         rng = np.random.default_rng(seed)
         know(self.terminal, name, iter(lambda: writer.genuine(rng), None), count=count)
 
-    def verify(self, name: str, *traces: Trace) -> Acted:
+    def verify(self, name: str, *traces: Trace, purpose: str = "check") -> Acted:
         """Ask for `name` and have `traces` signed, one for each time the terminal waits."""
-        return self.terminal.act("verify", name, hands=[self.hand(trace) for trace in traces])
+        return self.terminal.act("verify", name, "--purpose", purpose, hands=[self.hand(trace) for trace in traces])
 
 
 def know(terminal: Reachable, name: str, signatures: Iterable[Trace], *, count: int = 5) -> None:

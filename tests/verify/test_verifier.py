@@ -277,6 +277,19 @@ def test_the_threshold_decides(
     assert not Verifier.load(threshold=above).verify(templates["p0"], analyses[0][6]).match
 
 
+@pytest.mark.parametrize("raised", [0.0, 0.2, 0.5, 0.95, 1.0])
+def test_a_raised_threshold_takes_matches_away_and_gives_none(
+    verifier: Verifier, analyses: list[list[Analysis]], templates: dict[str, Template], raised: float
+) -> None:
+    template = templates["p0"]
+    for analysis in (analyses[0][-1], analyses[1][0]):
+        judged = verifier.verify(template, analysis)
+        again = judged.at(raised)
+        assert again.match == (judged.match and judged.probability >= raised)
+        assert again.match or again.reason is not Reason.AGREES
+        assert again.probability == judged.probability
+
+
 @pytest.mark.parametrize("impossible", [float("nan"), 5.08, -0.1])
 def test_what_is_no_probability_is_a_fault_and_no_judgement(
     verifier: Verifier,

@@ -13,7 +13,7 @@ from penlatch.cli.exits import Exit
 from penlatch.cli.options import connects, json_option
 from penlatch.cli.sentences import tell
 from penlatch.errors import RequestError
-from penlatch.messages import LEAST_REFERENCES, MOST_REFERENCES, Armed, Decision, Enrollment, Verdict
+from penlatch.messages import CHECK, LEAST_REFERENCES, MOST_REFERENCES, Armed, Decision, Enrollment, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from penlatch.messages import Event
 
 transaction_option = click.option("--transaction", metavar="TEXT", help="Comes back with every answer to this request.")
+
+purpose_option = click.option(
+    "--purpose",
+    default=CHECK,
+    show_default=True,
+    metavar="WORD",
+    help="Use of the signature: door opens the terminal's bolt, login is for PAM, check opens nothing.",
+)
 
 
 def follow(events: Generator[Event, None, None], *, as_json: bool) -> Event:
@@ -58,10 +66,11 @@ def exit_status(last: Event) -> Exit:
 
 @click.command()
 @click.argument("user")
+@purpose_option
 @transaction_option
 @json_option
 @connects
-def verify(client: Client, user: str, transaction: str | None, *, as_json: bool) -> None:
+def verify(client: Client, user: str, purpose: str, transaction: str | None, *, as_json: bool) -> None:
     """Ask for the signature of USER and say whether it is genuine.
 
     Exit status: 0 match, 1 no match, 2 wrong usage, 3 time-out, cancelled or any other error, 130 Ctrl-C (which
@@ -69,18 +78,19 @@ def verify(client: Client, user: str, transaction: str | None, *, as_json: bool)
 
     \b
     Examples:
-      penlatch verify alice && open-the-door
+      penlatch verify alice --purpose door && open-the-door
       penlatch verify alice --json | jq .verdict
     """
-    last = follow(client.verify(user, transaction=transaction), as_json=as_json)
+    last = follow(client.verify(user, purpose=purpose, transaction=transaction), as_json=as_json)
     click.get_current_context().exit(exit_status(last))
 
 
 @click.command()
+@purpose_option
 @transaction_option
 @json_option
 @connects
-def identify(client: Client, transaction: str | None, *, as_json: bool) -> None:
+def identify(client: Client, purpose: str, transaction: str | None, *, as_json: bool) -> None:
     """Ask for a signature and say which enrolled person it belongs to.
 
     Exit status: 0 somebody was recognised, 1 nobody, 2 wrong usage, 3 time-out, cancelled or any other error, 130
@@ -88,10 +98,10 @@ def identify(client: Client, transaction: str | None, *, as_json: bool) -> None:
 
     \b
     Examples:
-      penlatch identify
+      penlatch identify --purpose door
       penlatch identify --json | jq -r 'select(.verdict == "match").user'
     """
-    last = follow(client.identify(transaction=transaction), as_json=as_json)
+    last = follow(client.identify(purpose=purpose, transaction=transaction), as_json=as_json)
     click.get_current_context().exit(exit_status(last))
 
 
@@ -167,9 +177,10 @@ def _enroll_picture(client: Client, user: str, image: Path, *, as_json: bool) ->
 @json_option
 @connects
 def cancel(client: Client, *, as_json: bool) -> None:
-    """Stop what the terminal is doing with the pen, whoever asked for it.
+    """Stop what the terminal is doing with the pen.
 
-    Exit status: 0 cancelled, 3 there was nothing to cancel.
+    It ends what the same user began at this terminal. Root and the user of the daemon end whatever anybody began. Exit
+    status: 0 cancelled, 3 nothing to cancel, or somebody else's.
 
     \b
     Example:

@@ -96,10 +96,12 @@ def restore(file: Path, config_path: Path | None, *, as_json: bool) -> None:
     with held(owners.open_file(file, owner)) as source:
         owners.drop(owner)
         done = put_back(file, config.store.path, vault, source=source)
-    text = f"restored to decision {done.backed_up}; the next one is {done.known + 1}"
+    text = (
+        f"restored to decision {done.backed_up}; the next one is {done.known + 1}, of the new instance {done.instance}"
+    )
     if done.forgotten:
         text += f"\nstay deleted: {', '.join(done.forgotten)}"
-    told = {"backed_up": done.backed_up, "known": done.known, "forgotten": done.forgotten}
+    told = {"backed_up": done.backed_up, "known": done.known, "forgotten": done.forgotten, "instance": done.instance}
     _tell(text, told | {"replaced": done.replaced and str(done.replaced)}, as_json=as_json)
     if not done.certain:
         click.echo(

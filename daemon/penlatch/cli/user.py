@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def user() -> None:
-    """List, show, revert or delete enrolled people (see `penlatch enroll` for new ones)."""
+    """List, show, unlock, revert or delete enrolled people (see `penlatch enroll` for new ones)."""
 
 
 def _find(client: Client, name: str) -> User:
@@ -132,3 +132,25 @@ def delete(client: Client, name: str, *, yes: bool, as_json: bool) -> None:
             click.get_current_context().exit(Exit.FAILED)
     client.delete_user(name)
     click.echo(msgspec.json.encode({"kind": "deleted", "user": name}).decode() if as_json else f"{name} was deleted.")
+
+
+@user.command()
+@click.argument("name", required=False)
+@click.option("--terminal", is_flag=True, help="End the lock of the terminal for strangers.")
+@json_option
+@connects
+def unlock(client: Client, name: str | None, *, terminal: bool, as_json: bool) -> None:
+    """End the lock of NAME, or that of the terminal. The audit says who asked.
+
+    \b
+    Examples:
+      penlatch user unlock alice
+      penlatch user unlock --terminal
+    """
+    if terminal is (name is not None):
+        raise click.UsageError("Give either NAME or --terminal.")
+    client.unlock(name)
+    if as_json:
+        click.echo(msgspec.json.encode({"kind": "unlocked", "user": name}).decode())
+    else:
+        click.echo(f"{name or 'The terminal'} was unlocked.")

@@ -11,7 +11,7 @@ from penlatch import __version__
 from penlatch.control import interface
 from penlatch.control.interface import Parameters, ServiceError
 from penlatch.errors import RequestError
-from penlatch.messages import Calibration, Event, Request, Told
+from penlatch.messages import CHECK, Calibration, Event, Request, Told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -45,7 +45,16 @@ class Stream:
     """It has no last event, so it must be called with `more`."""
 
 
-Method = Single | Stream
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """A method with one reply that says in the audit who asked."""
+
+    parameters: type[Parameters]
+    call: Callable[[Verbs, Any, str], Awaitable[Any]]
+    """(verbs, parameters, who asks) -> the parameters of the reply."""
+
+
+Method = Single | Audited | Stream
 
 
 async def _get_info(_verbs: Verbs, _parameters: Parameters) -> object:
@@ -95,12 +104,12 @@ async def _decisions(verbs: Verbs, parameters: interface.DecisionsParameters) ->
 
 def _verify(verbs: Verbs, parameters: interface.VerifyParameters) -> AsyncIterator[Event]:
     _check(parameters)
-    return verbs.verify(parameters.user, transaction=parameters.transaction)
+    return verbs.verify(parameters.user, purpose=parameters.purpose or CHECK, transaction=parameters.transaction)
 
 
 def _identify(verbs: Verbs, parameters: interface.IdentifyParameters) -> AsyncIterator[Event]:
     _check(parameters)
-    return verbs.identify(transaction=parameters.transaction)
+    return verbs.identify(purpose=parameters.purpose or CHECK, transaction=parameters.transaction)
 
 
 def _enroll(verbs: Verbs, parameters: interface.EnrollParameters) -> AsyncIterator[Event]:
@@ -130,6 +139,14 @@ async def _revert_user(verbs: Verbs, parameters: interface.RevertUserParameters)
     return interface.RevertUserReply(await verbs.revert_user(parameters.user))
 
 
+async def _unlock(verbs: Verbs, parameters: interface.UnlockParameters, by: str) -> object:
+    _check(parameters)
+    if bool(parameters.terminal) is (parameters.user is not None):
+        raise RequestError(code="bad_request", problem="give either `user` or `terminal`")
+    await verbs.unlock(parameters.user, by=by)
+    return {}
+
+
 def _check(parameters: Parameters) -> None:
     """Hold `parameters` to the limits of a request; they are those of one that comes over MQTT.
 
@@ -155,6 +172,7 @@ METHODS: dict[str, Method] = {
     f"{interface.NAME}.Cancel": Single(Parameters, _cancel),
     f"{interface.NAME}.ListUsers": Single(Parameters, _list_users),
     f"{interface.NAME}.DeleteUser": Single(interface.DeleteUserParameters, _delete_user),
+    f"{interface.NAME}.Unlock": Audited(interface.UnlockParameters, _unlock),
     f"{interface.NAME}.RevertUser": Single(interface.RevertUserParameters, _revert_user),
     f"{interface.NAME}.Status": Single(Parameters, _status),
     f"{interface.NAME}.Info": Single(Parameters, _info),

@@ -13,10 +13,11 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from penlatch.asker import PAD, asking
 from penlatch.bounded import end, ended
 from penlatch.capture.segmenter import Signature
-from penlatch.errors import PenlatchError, RequestError
-from penlatch.messages import MOST_REFERENCES, Action, Armed, Decision, Enrollment, Event, Reason, Verdict
+from penlatch.errors import PenlatchError, RequestError, UnstoredError
+from penlatch.messages import CHECK, MOST_REFERENCES, Action, Armed, Decision, Enrollment, Event, Reason, Verdict, Way
 from penlatch.service.judge import Asked, refusal
 from penlatch.service.monitors import Monitors
 
@@ -86,6 +87,8 @@ class Actions:
         self._ended = ended
         self._run: _Run | None = None
         self._standing_by = self._stopping = False
+        self._unasked: asyncio.Future[Capture] | None = None
+        """The capture that a stand-by waits for."""
         self._claimed = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -99,26 +102,31 @@ class Actions:
 
     # -- verbs ---------------------------------------------------------------------------------------------------
 
-    async def verify(self, user: str, *, transaction: str | None = None) -> AsyncGenerator[Event, None]:
-        """Ask for one signature of `user`. The last event is a decision with `done`.
+    async def verify(
+        self, user: str, *, purpose: str = CHECK, transaction: str | None = None, way: Way = Way.LOCAL
+    ) -> AsyncGenerator[Event, None]:
+        """Ask for one signature of `user` for a purpose. The last event is a decision with `done`.
 
         Raises:
-            RequestError: `busy`, `unknown_user`, `unavailable`.
+            RequestError: `busy`, `unknown_user`, `unavailable`; `not_allowed` for another purpose where the pad is
+                for one alone.
         """
+        self._allow(purpose)
         await self._require(user)
-        asked = Asked(Action.VERIFY, user, transaction)
+        asked = Asked(Action.VERIFY, user, transaction, purpose=purpose, by=way, asker=asking())
         flow = self._judging(self._judge.verify)
         async with contextlib.aclosing(self._perform(asked, flow, self._config.verify.timeout_s)) as events:
             async for event in events:
                 yield event
 
-    async def identify(self, *, transaction: str | None = None) -> AsyncGenerator[Event, None]:
-        """Ask for one signature of anybody. The last event is a decision with `done`.
+    async def identify(self, *, purpose: str = CHECK, transaction: str | None = None) -> AsyncGenerator[Event, None]:
+        """Ask for one signature of anybody for a purpose. The last event is a decision with `done`.
 
         Raises:
-            RequestError: `busy`, `unavailable`.
+            RequestError: `busy`, `unavailable`; `not_allowed` for another purpose where the pad is for one alone.
         """
-        asked = Asked(Action.IDENTIFY, None, transaction)
+        self._allow(purpose)
+        asked = Asked(Action.IDENTIFY, None, transaction, purpose=purpose, asker=asking())
         flow = self._judging(self._judge.identify)
         async with contextlib.aclosing(self._perform(asked, flow, self._config.verify.timeout_s)) as events:
             async for event in events:
@@ -136,7 +144,7 @@ class Actions:
                 there is no room for so many.
         """
         begun = await self._call(self._judge.references_of, user, extend=extend)
-        asked = Asked(Action.ENROLL, user, transaction)
+        asked = Asked(Action.ENROLL, user, transaction, asker=asking())
         room = MOST_REFERENCES - len(begun.earlier)
         stages = min(self._config.enroll.references, room) if references is None else references
         if not 0 < stages <= room:
@@ -154,10 +162,13 @@ class Actions:
         """End the action under way, and return which it was.
 
         Raises:
-            RequestError: `nothing_to_cancel`.
+            RequestError: `nothing_to_cancel`, also for an action that this asker did not begin and may not end.
         """
         if self._run is None:
             raise RequestError(code="nothing_to_cancel", problem="the terminal is idle")
+        if not asking().may_end(self._run.asked.asker):
+            problem = "somebody else began what is under way: they can end it, and root at the terminal can"
+            raise RequestError(code="nothing_to_cancel", problem=problem)
         action = self.current
         self._run.cancelled.set()
         await self._idle.wait()
@@ -174,12 +185,13 @@ class Actions:
             self._claimed.clear()
             self._standing_by = True
             self._listener.arm()
-            captured = asyncio.ensure_future(self._listener.capture())
+            self._unasked = captured = asyncio.ensure_future(self._listener.capture())
             claimed = asyncio.ensure_future(self._claimed.wait())
             try:
                 await asyncio.wait({captured, claimed}, return_when=asyncio.FIRST_COMPLETED)
                 self._standing_by = False
-                if not claimed.done():
+                # Not `claimed.done()`: that comes a turn of the loop after the claim.
+                if not self._claimed.is_set():
                     await self._identify_unasked(captured.result())
             finally:
                 self._standing_by = False
@@ -202,8 +214,9 @@ class Actions:
     ) -> AsyncGenerator[Event, None]:
         if self._stopping:
             raise RequestError(code="unavailable", problem="the terminal is stopping")
-        if self._run is not None or (self._standing_by and self._listener.signing):
-            raise RequestError(code="busy", problem=f"the terminal is busy: {self.current.value or 'somebody signs'}")
+        if self._run is not None or self._somebody_signs_unasked:
+            doing = self.current.value if self._run else f"somebody signs for `{self._config.terminal.purpose}`"
+            raise RequestError(code="busy", problem=f"the terminal is busy: {doing}")
         run = self._claim(asked, limit_s)
         task = self._spawn(self._live(run, flow), asked.action.value)
         try:
@@ -215,6 +228,19 @@ class Actions:
             run.cancelled.set()
             # Whoever asked may be gone, and this generator cancelled with them: the record is finished all the same.
             await asyncio.wait({task})
+
+    @property
+    def _somebody_signs_unasked(self) -> bool:
+        """True from the first ink of a stand-by signature until it is judged: it belongs to no request."""
+        taken = self._unasked is not None and self._unasked.done()
+        return self._standing_by and (self._listener.signing or taken)
+
+    def _allow(self, purpose: str) -> None:
+        """Refuse a request where nothing at the pad shows that it is for another purpose than the pad is."""
+        terminal = self._config.terminal
+        if terminal.mode == "always" and terminal.exclusive and purpose != terminal.purpose:
+            problem = f"this pad is for `{terminal.purpose}` alone (terminal.exclusive), not for `{purpose}`"
+            raise RequestError(code="not_allowed", problem=problem)
 
     def _spawn(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         """Begin what `stop` will wait for."""
@@ -241,6 +267,9 @@ class Actions:
         try:
             await flow(run)
             outcome = None
+        except UnstoredError as error:
+            log.debug("%s of %s: %s", run.asked.action.value, run.asked.user, error)  # a flood fills no journal either
+            outcome = error
         except PenlatchError as error:
             log.error("%s of %s failed: %s", run.asked.action.value, run.asked.user, error)  # noqa: TRY400 - made for the journal
             outcome = error
@@ -252,9 +281,12 @@ class Actions:
             run.told.put_nowait(outcome)  # also where this was cancelled: the asker still waits
 
     async def _identify_unasked(self, capture: Capture) -> None:
-        run = self._claim(Asked(Action.IDENTIFY, None), self._config.verify.timeout_s)
+        asked = Asked(Action.IDENTIFY, None, purpose=self._config.terminal.purpose, asker=PAD)
+        run = self._claim(asked, self._config.verify.timeout_s)
         try:
             await self._judge_capture(run, self._judge.identify, capture, attempt=1)
+        except UnstoredError as error:
+            log.debug("identification: %s", error)
         except PenlatchError as error:
             log.error("identification failed: %s", error)  # noqa: TRY400 - the message is made for the journal
         finally:
@@ -279,7 +311,12 @@ class Actions:
                 if isinstance(capture, Reason):
                     await self._note(run, Verdict.ERROR, capture, attempt=attempt)
                     return
-                decision = await self._judge_capture(run, decide, capture, attempt=attempt)
+                try:
+                    decision = await self._judge_capture(run, decide, capture, attempt=attempt)
+                except UnstoredError as error:
+                    if error.verdict != Verdict.RETRY:
+                        raise
+                    continue  # the person may sign again, as after a retry that is stored
                 if decision.done:
                     return
             await self._note(run, Verdict.ERROR, Reason.TOO_MANY_RETRIES, attempt=tries)
@@ -371,6 +408,7 @@ class Actions:
             Armed(
                 action=run.asked.action,
                 user=run.asked.user,
+                purpose=run.asked.purpose,
                 attempt=attempt,
                 timeout_s=round(max(0.0, run.deadline - clock()), 3),
                 transaction=run.asked.transaction,

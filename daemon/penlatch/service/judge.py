@@ -7,13 +7,16 @@ committed to the database first, or raises.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from penlatch import clock
+from penlatch.asker import UNKNOWN, Asker
 from penlatch.clock import utc_now
 from penlatch.errors import ModelError, PenlatchError, RequestError, StoreError, TraceError
 from penlatch.messages import (
@@ -30,9 +33,11 @@ from penlatch.messages import (
     SiteCalibration,
     User,
     Verdict,
+    Way,
 )
+from penlatch.moment import Clocks, Made
 from penlatch.service.gallery import Gallery
-from penlatch.service.lockout import Lockout
+from penlatch.service.lockout import NEAR, TERMINAL, Lockout
 from penlatch.service.memory import Memory
 from penlatch.service.references import References
 from penlatch.service.roster import Roster
@@ -68,6 +73,15 @@ class Asked:
     user: str | None
     transaction: str | None = None
     purpose: str = CHECK
+    asker: Asker = UNKNOWN
+    """Who began it, and may cancel it."""
+    by: Way = Way.LOCAL
+    """Way in which a person's signature was asked for."""
+
+    @property
+    def way(self) -> Way:
+        """Way for which a failure counts; without a name, every way is an identification."""
+        return self.by if self.user else Way.IDENTIFY
 
 
 class Judge:
@@ -85,6 +99,8 @@ class Judge:
         self._lockout = Lockout(config.lockout)
         self.models = Part(ok=False, detail="not loaded yet")
         self.database = Part(ok=False, detail="not opened yet")
+        self._clocks = Clocks()
+        self._last: Made | None = None
         self._people_problem = ""
         """Why nobody can be judged although the database works; empty where nothing is wrong."""
 
@@ -112,13 +128,14 @@ class Judge:
             self._store = Store.open(
                 path,
                 Vault.load(key_file=kept.key_file, database=path),
-                Limits(decisions=kept.outbox_decisions, age=age),
+                Limits(decisions=kept.outbox_decisions, age=age, unjudged=kept.unjudged_per_day),
             )
+            self._lockout = Lockout(self._config.lockout, self._store.lockouts())
         except StoreError as error:
             log.error("%s", error)  # noqa: TRY400 - likewise
             self.database = Part(ok=False, detail=str(error))
+            self.close()
             return False
-        self._lockout = Lockout(self._config.lockout, self._store.lockouts())
         self._gallery = Gallery(self._store, self._config.verify.models)
         self._load_people()
         return True
@@ -188,6 +205,11 @@ class Judge:
         return self._store.boot if self._store else 0
 
     @property
+    def instance(self) -> str | None:
+        """Life of the database, None while it cannot be used."""
+        return self._store.instance if self._store else None
+
+    @property
     def runtime(self) -> str:
         """Name and version of the inference runtime."""
         return self._verifier.runtime if self._verifier else "none"
@@ -201,7 +223,7 @@ class Judge:
 
     def locked_s(self, asked: Asked) -> float:
         """Return how long nobody is judged for what is asked [s]; 0 where they are."""
-        return self._lockout.left_s(asked.user) if asked.user else self._lockout.left_s()
+        return self._lockout.left_s(asked.user, asked.way)
 
     def verify(self, asked: Asked, trace: Trace, *, ended: float, attempt: int) -> Decision:
         """Decide whether `trace` is a genuine signature of the person asked for."""
@@ -284,15 +306,22 @@ class Judge:
             return self._record(
                 asked, Verdict.ERROR, Reason.NOT_ENROLLED, attempt=attempt, pen=trace.pen.name, latency_ms=latency_ms
             )
-        if user and self._lockout.left_s(user):
+        near = judgement.probability >= NEAR
+        subject = user if near or asked.user else None
+        if subject and self._lockout.left_s(subject, asked.way):
             return self._record(asked, Verdict.ERROR, Reason.LOCKED, attempt=attempt, pen=trace.pen.name)
+        # A picture shows no more than shape, in which few signatures reach a raised threshold.
+        raised = self._lockout.threshold(subject) if subject and subject in self.templates else 0.0
+        judgement = judgement.at(raised)
         return self._record(
             asked,
             Verdict.MATCH if judgement.match else Verdict.NO_MATCH,
             judgement.reason,
             # A name that does not match is nobody's business.
             user=user if judgement.match else None,
-            nearest=user,
+            nearest=subject,
+            near=near,
+            raised=raised,
             judgement=judgement,
             attempt=attempt,
             pen=trace.pen.name,
@@ -309,11 +338,14 @@ class Judge:
         attempt: int,
         user: str | None = None,
         nearest: str | None = None,
+        near: bool = True,
+        raised: float = 0.0,
         pen: str | None = None,
         judgement: Judgement | None = None,
         latency_ms: float | None = None,
         course: NDArray[np.int16] | None = None,
     ) -> Decision:
+        made = self._clocks.moment()
         draft = DecisionDraft(
             terminal=self._config.terminal.name,
             time=utc_now(),
@@ -325,19 +357,22 @@ class Judge:
             reason=reason,
             reasons=judgement.reasons if judgement else (),
             probability=judgement.probability if judgement else None,
-            threshold=self._verifier.threshold if self._verifier else None,
+            threshold=max(self._verifier.threshold, raised) if self._verifier else None,
             attempt=attempt,
             pen=pen,
             latency_ms=latency_ms,
             transaction=asked.transaction,
         )
-        failures = self._lockout.after(verdict, [nearest] if nearest else [], at=draft.time)
+        failures = self._lockout.after(verdict, [nearest] if nearest else [], at=draft.time, way=asked.way, near=near)
         shown = () if course is None else (_seen(draft, course),)
         try:
-            decision = self._need_store().record(draft, failures=failures, seen=shown, rule=self._config.replay)
+            decision = self._need_store().record(
+                draft, made=made, way=asked.asker.way, failures=failures, seen=shown, rule=self._config.replay
+            )
         except StoreError as error:
             self.database = Part(ok=False, detail=str(error))
             raise
+        self._last = Made(decision, made)
         self.database = self._database_now()
         self._lockout.take(failures)
         if shown:
@@ -369,6 +404,24 @@ class Judge:
         if self._people_problem:
             self._load_people()
         log.info("deleted %s", user)
+
+    def unlock(self, user: str | None, *, by: str) -> None:
+        """Forget the failures of a person, or for None of the terminal.
+
+        Args:
+            user: Name of the person.
+            by: Who asked for it, for the audit.
+
+        Raises:
+            RequestError: `unknown_user`.
+            StoreError: if it cannot be written. The lock then stays.
+        """
+        if user is not None and not self.is_enrolled(user):
+            raise RequestError(code="unknown_user", problem=f"nobody is enrolled as {user}")
+        subject = TERMINAL if user is None else user
+        self._need_store().unlock(subject, by=by, time=utc_now())
+        self._lockout.forget(subject)
+        log.info("%s unlocked %s", by, user or "the terminal")
 
     def references_of(self, user: str, *, extend: bool) -> References:
         """Return what an enrolment of `user` starts with: nothing, or to `extend` it, all they gave before.
@@ -498,13 +551,32 @@ class Judge:
         mqtt = self._config.mqtt
         return self._store.signing_key() if self._store and mqtt and mqtt.sign else None
 
-    def pending(self, *, limit: int, after: int) -> list[Decision]:
+    def age_s(self, decision: Decision) -> float:
+        """Return the age of the decision that was recorded last; infinity for any other [s]. Any thread may ask."""
+        last = self._last
+        return last.age_s(self._clocks) if last and last.decision == decision else math.inf
+
+    def pending(self, *, limit: int, after: int) -> list[Made]:
         """List decisions that the broker has not acknowledged, oldest first."""
         return self._store.pending(limit=limit, after=after) if self._store else []
 
-    def delivered(self, seq: int) -> None:
+    def delivered(self, seq: int, *, unheard: bool = False) -> None:
         """Take a decision out of the outbox."""
-        self._need_store().delivered(seq)
+        self._need_store().delivered(seq, unheard=unheard)
+
+    def history(self, instance: str, first: int, last: int, *, limit: int) -> list[Decision]:
+        """List decisions of an instance by their numbers."""
+        return self._need_store().decisions_of(instance, first, last, limit=limit)
+
+    def decisions_from(self) -> int | None:
+        """Return the number of the oldest decision that is kept, None while the database cannot be used."""
+        return self._store.decisions_from() if self._store else None
+
+    def expire(self) -> int:
+        """Take some decisions older than `store.keep_days` away and return how many, as far as the clock is right."""
+        if self._store is None or not clock.synchronised():
+            return 0
+        return self._store.expire(keep=timedelta(days=self._config.store.keep_days), now=datetime.now(UTC))
 
     def counts(self) -> Counts:
         """Count what health tells."""
@@ -518,6 +590,8 @@ class Judge:
             outbox_depth=self._store.outbox_depth(),
             outbox_since=self._store.oldest_pending(),
             outbox_dropped=self._store.dropped(),
+            outbox_unheard=self._store.unheard(),
+            unstored=self._store.unstored(),
             locked=locked,
             audit=AuditHead(number=audit.number, mac=audit.mac),
         )
@@ -583,6 +657,8 @@ class Counts(msgspec.Struct, frozen=True):
     outbox_since: str | None = None
     """When the first decision in the outbox was made."""
     outbox_dropped: int = 0
+    outbox_unheard: int = 0
+    unstored: int = 0
     locked: tuple[Locked, ...] = ()
     audit: AuditHead | None = None
 

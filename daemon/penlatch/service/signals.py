@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import queue
 import select
 import signal
 import threading
@@ -44,6 +45,8 @@ class Signals:
         self._loop: AbstractEventLoop | None = None
         self._stop: Callable[[], None] = lambda: None
         self._read = self._write = -1
+        self._words: queue.SimpleQueue[tuple[int, str, threading.Event]] = queue.SimpleQueue()
+        """What is to be logged: level, text, and what to set afterwards."""
 
     def listen(self) -> None:
         """Take over the signals. From now on SIGHUP does not end the process, and a stop is never forgotten."""
@@ -54,6 +57,8 @@ class Signals:
         for number in _HEARD:
             # Not SIG_IGN: the programs that the daemon starts would inherit it.
             signal.signal(number, _nothing)
+        # Both now: from Python 3.12 on, no thread can be started while the interpreter waits for its threads.
+        threading.Thread(target=self._speak, name="last words", daemon=True).start()
         threading.Thread(target=self._watch, name="signals", daemon=True).start()
 
     def tell(self, loop: AbstractEventLoop, stop: Callable[[], None]) -> None:
@@ -98,7 +103,7 @@ class Signals:
             with self._lock:
                 left_s = None if self._deadline is None else self._deadline - time.monotonic()
             if left_s is not None and left_s <= 0:
-                _end_by_force()
+                self._end_by_force()
             select.select([self._read], [], [], left_s)
             self._hear()
 
@@ -108,7 +113,7 @@ class Signals:
         except BlockingIOError:
             return
         if signal.SIGHUP in numbers:
-            _say(logging.WARNING, "SIGHUP: a reload is not supported; restart the service to read its configuration")
+            self._say(logging.WARNING, "SIGHUP: a reload is not supported: restart the service for a new configuration")
         if numbers.intersection(_STOPS):
             self._ask_to_stop()
 
@@ -123,18 +128,25 @@ class Signals:
             with contextlib.suppress(RuntimeError):  # it is closed: the stop is nearly over
                 loop.call_soon_threadsafe(stop)
 
+    def _say(self, level: int, text: str) -> None:
+        """Write to the log, but do not wait for a reader that hangs."""
+        said = threading.Event()
+        self._words.put((level, text, said))
+        said.wait(LAST_WORD_S)
+
+    def _speak(self) -> None:
+        """Write what there is to say, in a thread of its own: this may hang."""
+        while True:
+            level, text, said = self._words.get()
+            log.log(level, text)
+            said.set()
+
+    def _end_by_force(self) -> None:
+        try:
+            self._say(logging.CRITICAL, "the stop took too long: something hangs, and the process is ended by force")
+        finally:
+            os._exit(FORCED)
+
 
 def _nothing(_number: int, _frame: object) -> None:
     """Handle a signal: the wake-up descriptor has told of it."""
-
-
-def _say(level: int, text: str) -> None:
-    """Write to the log, but do not wait for a reader that hangs."""
-    saying = threading.Thread(target=log.log, args=(level, text), daemon=True)
-    saying.start()
-    saying.join(LAST_WORD_S)
-
-
-def _end_by_force() -> None:
-    _say(logging.CRITICAL, "the stop took too long: something hangs, and the process is ended by force")
-    os._exit(FORCED)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import sqlite3
 from dataclasses import dataclass
@@ -47,6 +48,8 @@ class Restored:
     """Where the database lies now that was there before, None where none was."""
     certain: bool
     """True if a checked audit said who was deleted since. Else somebody who was may be back."""
+    instance: str
+    """Life of the database that begins: doors have to learn it from a person."""
 
 
 def back_up(database: Path, folder: Path, *, keep: int, vault: Vault | None = None) -> Path:
@@ -127,7 +130,8 @@ def _copy(source: sqlite3.Connection, draft: Path) -> None:
 def restore(backup: Path, database: Path, vault: Vault, *, source: int | None = None) -> Restored:
     """Put a backup in the place of a database that nobody uses. What was there before is moved aside, not thrown away.
 
-    Numbers of decisions go on after the last that anything here knows of: none is ever given twice. People who were
+    A new instance begins, so that no number is ever given twice, whatever was decided since the backup. Numbers go on
+    after the last that anything here knows of. People who were
     deleted since, as far as the database that was there can tell, stay deleted.
 
     Args:
@@ -158,18 +162,26 @@ def restore(backup: Path, database: Path, vault: Vault, *, source: int | None = 
         bind(copied, vault, audit)
         backed_up = meta.number(copied, "seq")
         lasting = max(backed_up, known.seq)
+        instance = secrets.token_hex(16)
         forgotten = tuple(name for (name,) in copied.rows("SELECT name FROM users") if known.lacks(name))
         with copied.transaction() as connection:
             connection.execute("UPDATE meta SET value = ? WHERE name = 'seq'", (lasting,))
+            connection.execute("UPDATE meta SET value = ? WHERE name = 'instance'", (instance,))
             connection.executemany("DELETE FROM users WHERE name = ?", [(name,) for name in forgotten])
-            audit.append(
-                connection, Kind.RESTORED, {"backed_up": backed_up, "known": lasting, "forgotten": list(forgotten)}
-            )
+            told = {"backed_up": backed_up, "known": lasting, "forgotten": list(forgotten), "instance": instance}
+            audit.append(connection, Kind.RESTORED, told)
         copied.vacuum()
         kept = head.Kept(number=audit.head().number, mac=audit.head().mac, seq=lasting)
         copied.close()
         replaced = _put_in_place(draft, database, kept)
-    return Restored(backed_up=backed_up, known=lasting, forgotten=forgotten, replaced=replaced, certain=known.certain)
+    return Restored(
+        backed_up=backed_up,
+        known=lasting,
+        forgotten=forgotten,
+        replaced=replaced,
+        certain=known.certain,
+        instance=instance,
+    )
 
 
 @dataclass(frozen=True, slots=True)

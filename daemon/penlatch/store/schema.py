@@ -180,6 +180,35 @@ def enrolments(db: Database) -> None:
         db.execute(statement)
 
 
+def moments_and_unjudged(db: Database) -> None:
+    """Keep the moment of every decision in the outbox, and count what was not judged by the way in which it was asked.
+
+    A row of before has no moment: it is historical. `unjudged` holds one row for each way: the window of a day that
+    began at `kernel`, `since_s` (see `moment.Moment`) and `since`, the rows `stored` in it, and those `beyond`.
+    """
+    for statement in (
+        "ALTER TABLE outbox ADD COLUMN kernel TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE outbox ADD COLUMN made_s REAL NOT NULL DEFAULT 0",
+        """CREATE TABLE unjudged (
+            way TEXT PRIMARY KEY,
+            kernel TEXT NOT NULL,
+            since_s REAL NOT NULL,
+            since TEXT NOT NULL,
+            stored INTEGER NOT NULL CHECK (stored >= 0),
+            beyond INTEGER NOT NULL CHECK (beyond >= 0)
+        ) STRICT, WITHOUT ROWID""",
+    ):
+        db.execute(statement)
+
+
+def lockouts_by_way(db: Database) -> None:
+    """Keep failures by the way of asking, with those of a day: `lockouts.state`, as JSON of `messages.Failures`.
+
+    A row without it is of an earlier release: `count` and `last` then hold for every way.
+    """
+    db.execute("ALTER TABLE lockouts ADD COLUMN state TEXT NOT NULL DEFAULT ''")
+
+
 MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0001_people_and_decisions": people_and_decisions,
     "0002_references_with_a_history": references_with_a_history,
@@ -188,6 +217,8 @@ MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0005_signatures_of_before": signatures_of_before,
     "0006_decisions_with_a_purpose": decisions_with_a_purpose,
     "0007_enrolments": enrolments,
+    "0011_moments_and_unjudged": moments_and_unjudged,
+    "0012_lockouts_by_way": lockouts_by_way,
 }
 """Every migration there ever was, oldest first. One that was released is never changed.
 

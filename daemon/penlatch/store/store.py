@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from penlatch.clock import utc_now
 from penlatch.errors import StoreError
+from penlatch.moment import Moment
 from penlatch.store import head, meta
 from penlatch.store.audit import Audit, Head, Kind
 from penlatch.store.binding import bind
 from penlatch.store.calibrations import Calibrations
 from penlatch.store.database import Database
+from penlatch.store.decision_rows import decisions_of_instance
+from penlatch.store.expiry import Expiry
 from penlatch.store.journal import Journal, Limits
 from penlatch.store.keys import current, signing_key
 from penlatch.store.people import History, People, StoredTemplate
@@ -20,10 +24,12 @@ from penlatch.store.signatures import Signatures
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import datetime, timedelta
     from pathlib import Path
 
     from penlatch.config import Replay
     from penlatch.messages import Decision, DecisionDraft, Failures, Quality, SiteCalibration, User
+    from penlatch.moment import Made
     from penlatch.store.signatures import Kept, Seen
     from penlatch.store.signatures import Kind as SeenKind
     from penlatch.store.vault import Vault
@@ -47,6 +53,7 @@ class Store:
         self._people = People(database, vault, self._audit)
         self._pictures = Pictures(database, vault, self._audit)
         self._journal = Journal(database, self._audit, boot=self.boot, limits=limits)
+        self._expiry = Expiry(database, self._audit)
         self._calibrations = Calibrations(database, vault, self._audit)
         self._signatures = Signatures(database, vault)
         self.path = database.path
@@ -176,6 +183,8 @@ class Store:
         self,
         draft: DecisionDraft,
         *,
+        made: Moment | None = None,
+        way: str = "",
         failures: Mapping[str, Failures] | None = None,
         seen: Sequence[Seen] = (),
         rule: Replay | None = None,
@@ -184,11 +193,15 @@ class Store:
 
         The signatures `seen` are kept with it, as `rule` says; without a rule none is.
         """
-        return self._journal.record(draft, failures=failures, also=self._keeping(seen, rule))
+        return self._journal.record(draft, made=made, way=way, failures=failures, also=self._keeping(seen, rule))
 
     def lockouts(self) -> dict[str, Failures]:
-        """Return the failures in a row that were kept: see `Journal.lockouts`."""
+        """Return the committed failures, by subject: see `Journal.lockouts`."""
         return self._journal.lockouts()
+
+    def unlock(self, subject: str, *, by: str, time: str) -> None:
+        """Forget the failures of a person or of the terminal: see `Journal.unlock`."""
+        self._journal.unlock(subject, by=by, time=time)
 
     def signature_ids(self) -> list[int]:
         """Return which signatures of before are kept: see `Signatures.ids`."""
@@ -233,13 +246,34 @@ class Store:
         """Keep a calibration in the place of the one before: see `Calibrations.keep`."""
         self._calibrations.keep(calibration)
 
-    def pending(self, *, limit: int, after: int = 0) -> list[Decision]:
+    def pending(self, *, limit: int, after: int = 0) -> list[Made]:
         """Return what waits in the outbox, in order: see `Journal.pending`."""
         return self._journal.pending(limit=limit, after=after)
 
-    def delivered(self, seq: int) -> None:
+    def delivered(self, seq: int, *, unheard: bool = False) -> None:
         """Take a decision out of the outbox: see `Journal.delivered`."""
-        self._journal.delivered(seq)
+        self._journal.delivered(seq, unheard=unheard)
+
+    def unheard(self) -> int:
+        """Return how many decisions nobody was subscribed to: see `Journal.unheard`."""
+        return self._journal.unheard()
+
+    @property
+    def instance(self) -> str:
+        """Life of the database: 32 hexadecimal digits."""
+        return self._journal.instance
+
+    def decisions_of(self, instance: str, first: int, last: int, *, limit: int) -> list[Decision]:
+        """Return decisions of an instance by their numbers: see `decisions_of_instance`."""
+        return decisions_of_instance(self._database, instance, first, last, limit=limit)
+
+    def decisions_from(self) -> int:
+        """Return the number of the oldest decision that is still here: see `Expiry.first`."""
+        return self._expiry.first()
+
+    def expire(self, *, keep: timedelta, now: datetime) -> int:
+        """Take old decisions away: see `Expiry.expire`."""
+        return self._expiry.expire(keep=keep, now=now)
 
     def outbox_depth(self) -> int:
         """Return how many decisions wait for the broker."""
@@ -261,11 +295,16 @@ class Store:
         """
         with self._database.transaction() as connection:
             meta.count(connection, "heartbeats", path=self.path)
+            self._journal.turn(connection, at=Moment.now(), time=utc_now())
         self.keep_head()
 
     def dropped(self) -> int:
         """Return how many decisions the outbox had no room for: see `Journal.dropped`."""
         return self._journal.dropped()
+
+    def unstored(self) -> int:
+        """Return how many errors and retries were counted and not stored: see `Unjudged.beyond`."""
+        return self._journal.unstored()
 
     def oldest_pending(self) -> str | None:
         """Return when the first decision that waits was made: see `Journal.oldest_pending`."""

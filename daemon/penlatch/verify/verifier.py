@@ -98,6 +98,12 @@ class Judgement(NamedTuple):
     reasons: tuple[Disagreement, ...] = ()
     """Every aspect, the one that disagrees most first."""
 
+    def at(self, threshold: float) -> Judgement:
+        """Return the judgement at a threshold that is raised for this person; a lower one changes nothing."""
+        if not self.match or self.probability >= threshold:
+            return self
+        return self._replace(match=False, reason=reasons.choose(self.reasons, match=False))
+
 
 class Verifier:
     """Judges signatures with the shipped models. Not thread-safe: it lives on one thread."""

@@ -19,7 +19,9 @@ from training.evaluation.options import DATASETS, PROTOCOLS, REFERENCES, Options
 from training.evaluation.protocols import MAX_REFERENCES, ProtocolError
 from training.evaluation.registry import runner
 from training.evaluation.report import to_json
-from training.evaluation.scoring import DEFAULT, SCORERS
+from training.evaluation.scoring import DEFAULT, FUSED, SCORERS
+from training.evaluation.sessions import as_text as sessions_as_text
+from training.evaluation.sessions import sessions
 from training.evaluation.text import as_text, matrix_as_text
 from training.evaluation.unseen import ModelsMissingError
 from training.evaluation.verification import Run
@@ -27,6 +29,8 @@ from training.evaluation.verification import Run
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+SESSIONS: Final = ("first", "sittings")
+"""Protocols in which a person is enrolled once."""
 CHECKOUT: Final = Path(__file__).resolve().parents[3]
 
 
@@ -42,7 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _write(options.json, to_json(matrix))
             return
         found = runner(options.protocol)(options)
-        if isinstance(found, Run):
+        if isinstance(found, Run) and options.sessions:
+            counted = sessions(found, rise=options.rise, seed=options.seed)
+            print(sessions_as_text(counted))
+            _write(options.json, to_json(counted))
+        elif isinstance(found, Run):
             print(as_text(found.report))
             _write(options.json, to_json(found.report))
             _write(options.scores, as_table(found.trials).encode())
@@ -80,6 +88,18 @@ def _parser() -> argparse.ArgumentParser:
         help=f"whose scores are judged; repeatable (default: {' and '.join(DEFAULT)})",
     )
     what.add_argument("--matrix", action="store_true", help="every database, by models made from the others")
+    what.add_argument(
+        "--sessions",
+        action="store_true",
+        help="chances per visit and in eight hours of a forger and of a person, without and with what [lockout] does",
+    )
+    what.add_argument(
+        "--rise",
+        action="append",
+        type=_row,
+        metavar="FAILURES:THRESHOLD",
+        help="for --sessions: a row of another lockout.rise than the default; repeatable",
+    )
     who = parser.add_argument_group("by which models")
     who.add_argument("--models", type=Path, metavar="DIR", help="this folder for everybody, whomever it has met")
     who.add_argument("--unseen-database", action="store_true", help="models that have met nobody of the whole database")
@@ -100,8 +120,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _row(text: str) -> tuple[int, float]:
+    """Return a row of `lockout.rise`.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    failures, threshold = text.split(":")
+    return int(failures), float(threshold)
+
+
 def _options(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Options:
-    scorers = tuple(dict.fromkeys(given.scorer or DEFAULT))
+    scorers = (FUSED,) if given.sessions else tuple(dict.fromkeys(given.scorer or DEFAULT))
     if "all" in scorers:
         scorers = SCORERS
     if given.models and given.unseen_database:
@@ -110,6 +140,14 @@ def _options(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Opti
         parser.error("--degrade-queries wants --degrade as well")
     if given.matrix and (given.report or given.scores or given.unseen_database or given.scorer):
         parser.error("--matrix takes --refs, --data, --models, --seed, --degrade and --json alone")
+    if given.sessions and (given.matrix or given.report or given.scores or given.scorer):
+        parser.error(
+            "--sessions counts what the verifier matches: it takes no --scorer, --matrix, --report or --scores"
+        )
+    if given.rise and not given.sessions:
+        parser.error("--rise wants --sessions as well")
+    if given.sessions and given.protocol not in SESSIONS:
+        parser.error(f"--sessions takes --protocol {' or '.join(SESSIONS)}")
     if given.report and given.report.resolve().is_relative_to(CHECKOUT):
         parser.error("--report draws real signatures: name a folder outside of the checkout")
     if given.report and importlib.util.find_spec("matplotlib") is None:
@@ -125,6 +163,8 @@ def _options(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Opti
         scores=given.scores,
         models=given.models,
         unseen_database=given.unseen_database,
+        sessions=given.sessions,
+        rise=tuple(given.rise) if given.rise else None,
         degrade=given.degrade,
         degrade_queries=given.degrade_queries,
         seed=given.seed,

@@ -45,6 +45,10 @@ class Options:
     models: Path | None = None
     """One model folder for everybody; None to choose those that have not met whom they judge."""
     unseen_database: bool = False
+    sessions: bool = False
+    """Count visits and eight hours, and not signatures."""
+    rise: tuple[tuple[int, float], ...] | None = None
+    """For `sessions`: another `lockout.rise` than the default; None for the default."""
     degrade: str | None = None
     degrade_queries: bool = False
     seed: int = 0
@@ -54,8 +58,12 @@ class Options:
         """What to type for the same figures: without where things lie on this machine."""
         words = ["scripts/evaluate", "--dataset", self.dataset, "--protocol", self.protocol]
         words += ["--refs", str(self.references)]
-        for scorer in self.scorers:
+        for scorer in () if self.sessions else self.scorers:
             words += ["--scorer", scorer]
+        if self.sessions:
+            words.append("--sessions")
+        for failures, threshold in self.rise or ():
+            words += ["--rise", f"{failures}:{threshold:g}"]
         if self.unseen_database:
             words.append("--unseen-database")
         if self.models is not None:

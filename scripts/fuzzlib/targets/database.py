@@ -20,8 +20,11 @@ from penlatch.messages import (
     Quality,
     Rate,
     Reason,
+    Row,
     SiteCalibration,
+    Stamp,
     Verdict,
+    Way,
 )
 from penlatch.store.signatures import Seen
 from penlatch.store.store import Store
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TIME = "2025-03-01T08:00:00.000Z"
+_FAILURES = Failures(ways={Way.LOCAL: Row(count=1, last=Stamp(time=_TIME))})
 
 
 def new_folder() -> Path:
@@ -94,7 +98,7 @@ def _fill(store: Store) -> None:
             probability=0.9,
             threshold=0.5,
         )
-        store.record(draft, failures={"ada": Failures(count=1, last=_TIME)})
+        store.record(draft, failures={"ada": _FAILURES})
 
 
 def ask(path: Path) -> None:

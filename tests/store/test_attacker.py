@@ -416,3 +416,9 @@ def test_a_decision_that_was_planted_where_none_was_made_yet_is_found(path: Path
     )
     with pytest.raises(StoreError, match="decision 7 was added"):
         Store.open(path, vault)
+
+
+def test_a_number_without_end_is_not_taken_for_none(copy: Path, life: Life) -> None:
+    """JSON, over which the digests are, writes both as null."""
+    assert alter(copy, "UPDATE decisions SET latency_ms = 9e999 WHERE latency_ms IS NULL") > 0
+    assert_refused(copy, life.vault)

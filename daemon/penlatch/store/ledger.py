@@ -14,6 +14,7 @@ read or written then, rows, schema and audit must be those that this process kno
 from __future__ import annotations
 
 import hmac
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -271,6 +272,8 @@ def _encoded(table: str, columns: Sequence[str], values: Sequence[object]) -> by
     for place, value in enumerate(values):
         if isinstance(value, bytes):
             row[place + 1] = _sealed(value) if columns[place] == "sealed" else [value.hex()]
+        elif isinstance(value, float) and not math.isfinite(value):
+            row[place + 1] = [str(value), None]  # JSON would write null
     return _encode(row)
 
 

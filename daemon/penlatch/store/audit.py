@@ -222,6 +222,8 @@ class Audit:
                 body = msgspec.json.decode(row["body"])
                 told[body["seq"]] = body["sha256"], body.get("v", 1)
             before = mac
+        if latest > meta.number(self._database, "seq"):
+            raise self._broken(f"decision {latest} was added to it")
         if told:
             found = {d.seq: d for d in decisions_between(self._database, min(told), max(told))}
             gone = self.expired() if told.keys() - found.keys() else 0

@@ -46,6 +46,8 @@ class Restored:
     """People whom the backup held and who had been deleted since; they stay deleted."""
     replaced: Path | None
     """Where the database lies now that was there before, None where none was."""
+    certain: bool
+    """True if a checked audit said who was deleted since. Else somebody who was may be back."""
     instance: str
     """Life of the database that begins: doors have to learn it from a person."""
 
@@ -118,7 +120,7 @@ def _copy(source: sqlite3.Connection, draft: Path) -> None:
         source.backup(copy)
         # One file, that needs no other beside it.
         copy.execute("PRAGMA journal_mode = delete").fetchall()
-        (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
+        (verdict,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
     if verdict != "ok":
         raise StoreError(path=draft, problem=f"the copy is damaged ({verdict})", remedy="see the kernel's log")
     with held(open_plain(draft)) as descriptor:
@@ -172,7 +174,14 @@ def restore(backup: Path, database: Path, vault: Vault, *, source: int | None = 
         kept = head.Kept(number=audit.head().number, mac=audit.head().mac, seq=lasting)
         copied.close()
         replaced = _put_in_place(draft, database, kept)
-    return Restored(backed_up=backed_up, known=lasting, forgotten=forgotten, replaced=replaced, instance=instance)
+    return Restored(
+        backed_up=backed_up,
+        known=lasting,
+        forgotten=forgotten,
+        replaced=replaced,
+        certain=known.certain,
+        instance=instance,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +192,8 @@ class _Known:
     """Number of the last decision."""
     names: frozenset[str] | None
     """Everybody who is enrolled, None where that cannot be read."""
+    certain: bool = False
+    """True if `names` come from an audit that was checked."""
 
     def lacks(self, name: str) -> bool:
         """Whether somebody is certainly not enrolled."""
@@ -197,7 +208,7 @@ def _known(database: Path, vault: Vault) -> _Known:
     Raises:
         StoreError: if another process uses it.
     """
-    seq, names = 0, None
+    seq, names, certain = 0, None, False
     with contextlib.suppress(StoreError):
         kept = head.read(head.place(database))
         seq = kept.seq if kept else 0
@@ -210,14 +221,15 @@ def _known(database: Path, vault: Vault) -> _Known:
             raise
         return _Known(seq, names)
     with contextlib.closing(present), contextlib.suppress(StoreError):
-        seq = max(seq, meta.number(present, "seq"))
+        if (number := meta.number(present, "seq")) <= head.HIGHEST_SEQ:
+            seq = max(seq, number)
         names = frozenset(name for (name,) in present.rows("SELECT name FROM users"))
         audit = Audit.chain(present, vault)
         audit.check()
         if audit.sealed_bound:
             with present.snapshot() as connection:
-                names = enrolments.known(connection)
-    return _Known(seq, names)
+                names, certain = enrolments.known(connection), True
+    return _Known(seq, names, certain)
 
 
 def _put_in_place(draft: Path, database: Path, kept: head.Kept) -> Path | None:

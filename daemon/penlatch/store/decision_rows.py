@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -28,6 +29,9 @@ def decisions_of(rows: Iterable[sqlite3.Row | dict[str, Any]], *, path: Path) ->
         StoreError: naming the database at `path`, if one is none.
     """
     with understood(path):
+        rows = list(rows)
+        if any(isinstance(value, float) and not math.isfinite(value) for row in rows for value in dict(row).values()):
+            raise ValueError("a decision with a number that is none")
         return [
             msgspec.convert(_fields(row) | {"reasons": msgspec.json.decode(row["reasons"])}, Decision, strict=False)
             for row in rows

@@ -36,7 +36,11 @@ FORMAT: Final = 3
 TICKS: Final = 2.0**40
 """Resolution of the time from the first contact to the last: a frame within the tick of the one before says nothing."""
 _PAUSE_FRAMES: Final = 3.5
-"""A gap in contact longer than this many median frame intervals parts two strokes."""
+"""A gap between contact frames longer than this many typical frame intervals parts two strokes."""
+_TYPICAL_SHARE: Final = 0.25
+"""Frames with shorter intervals than the typical one take this share of the time in contact."""
+_SHORTEST_PAUSE: Final = 32.0
+"""A gap between contact frames shorter than the time in contact divided by this never parts two strokes."""
 _SMOOTH: Final = 3.0
 """Standard deviation of the smoothing [steps]."""
 _REACH: Final = 15
@@ -134,8 +138,8 @@ def course(trace: Trace) -> Course:
     interval = np.diff(time)
     if len(interval) == 0:
         return _EMPTY
-    frame = float(np.median(interval))
-    pause = (np.diff(lifted) > 0) | (interval > _PAUSE_FRAMES * frame)
+    lift = np.diff(lifted) > 0
+    pause = interval > _longest_step(interval if lift.all() else interval[~lift])
     cut = np.flatnonzero(pause)
     if len(cut) >= MOST_STROKES:
         end = cut[MOST_STROKES - 1] + 1
@@ -168,6 +172,17 @@ def _ticks(time: Real) -> Real:
     time = _within_one(time)
     whole = time[-1] - time[0]
     return np.floor((time - time[0]) / whole * TICKS) if whole > 0 else np.zeros(len(time))
+
+
+def _longest_step(interval: Real) -> float:
+    """Return the longest interval of contact frames that parts no strokes, also if the pen was up for a moment.
+
+    Whoever adds frames to a recording, or short lifts, must not be able to part the others. Frames therefore count by
+    the time that they take.
+    """
+    spent = np.cumsum(np.sort(interval))
+    typical = np.sort(interval)[np.searchsorted(spent, _TYPICAL_SHARE * spent[-1])]
+    return float(max(_PAUSE_FRAMES * typical, spent[-1] / _SHORTEST_PAUSE))
 
 
 def _within_one(values: Real) -> Real:

@@ -27,7 +27,7 @@ KEY_BYTES: Final = 32
 """Length of the key."""
 MOST: Final = 24
 """Marks of one signature at most."""
-COVERED: Final = 0.55
+COVERED: Final = 0.6
 """Least `Shared.cover` of a replay."""
 SHARED: Final = 4
 """Least `Shared.marks` of a replay. A signature with fewer marks is not known again by them."""

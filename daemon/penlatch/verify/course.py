@@ -37,7 +37,7 @@ TICKS: Final = 2.0**40
 """Resolution of the time from the first contact to the last: a frame within the tick of the one before says nothing."""
 _PAUSE_FRAMES: Final = 3.5
 """A gap between contact frames longer than this many typical frame intervals parts two strokes."""
-_TYPICAL_SHARE: Final = 0.25
+_TYPICAL_SHARE: Final = 0.16
 """Intervals shorter than the typical one take this share of the time in contact."""
 _LONGEST_SHARE: Final = 32.0
 """A gap longer than the time in contact divided by this is a pause in every reading."""

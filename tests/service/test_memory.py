@@ -300,7 +300,7 @@ def test_whoever_came_long_ago_makes_room_and_is_read_again(store: Store) -> Non
 
 def replace_rule(memory: Memory, *, memory_bytes: int) -> Replay:
     """Return the rule of a memory with less room than a whole megabyte."""
-    return msgspec.structs.replace(memory.rule, memory_mb=memory_bytes / 1e6)  # type: ignore[arg-type]  # not validated here
+    return msgspec.structs.replace(memory.rule, memory_mb=memory_bytes / 1e6)
 
 
 def test_what_came_since_is_known_to_whoever_is_in_memory(store: Store) -> None:

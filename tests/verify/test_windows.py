@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,11 +12,14 @@ from penlatch.sim.writer import Writer
 from penlatch.verify import windows
 from penlatch.verify.course import Course, course
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 SIGNED = Writer(2).genuine(np.random.default_rng(2))
 COURSE = course(SIGNED)
 
 
-def line(places: np.ndarray, *, landmarks: int = 9) -> Course:
+def line(places: NDArray[np.float64] | NDArray[np.complex128], *, landmarks: int = 9) -> Course:
     """Return the course of one stroke."""
     n = len(places)
     return Course(

@@ -249,7 +249,7 @@ def measure_long(everybody: Iterable[Person], *, remembered: float) -> dict[str,
 def simulated() -> Iterator[Person]:
     """Yield simulated people who sign many times."""
     for number in range(SIMULATED):
-        writer, rng = Writer(10_000 + number), np.random.default_rng(number)
+        writer, rng = Writer(20_000 + number), np.random.default_rng(number)
         traces = [writer.genuine(rng) for _ in range(SIMULATED_SIGNATURES)]
         yield Person(f"simulated {number}", traces, [replay.course(trace) for trace in traces])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
+import select
 import tty
 from typing import TYPE_CHECKING, Any
 
@@ -501,6 +502,30 @@ class TestDamage:
             pen.close()
         (line,) = [record.getMessage() for record in caplog.records if "damaged" in record.getMessage()]
         assert line.startswith(f"{pen.device}: bytes were damaged or lost (1 times")
+
+
+class TestStandingStill:
+    """The process was stopped for a moment, as a busy machine or a suspended one does it."""
+
+    async def test_bytes_that_wait_when_patience_ends_are_no_silence(self) -> None:
+        near, host = os.openpty()
+        tty.setraw(host)
+        line = Line(os.ttyname(host), flow_control=False)
+        receiving = asyncio.create_task(line.receive(patience_s=0.01))
+        await asyncio.sleep(0)
+        # The poll in which a process is stopped reports nothing when it goes on, also if bytes have come.
+        asyncio.get_running_loop().remove_reader(line._fd)
+        os.write(near, b"here")
+        assert select.select([host], [], [], PATIENCE_S)[0]
+        assert await receiving == b"here"
+        line.close()
+        os.close(near)
+        os.close(host)
+
+    async def test_nothing_when_patience_ends_is_silence(self, silent_tty: str) -> None:
+        line = Line(silent_tty, flow_control=False)
+        assert await line.receive(patience_s=0.01) == b""
+        line.close()
 
 
 class TestOpening:

@@ -119,6 +119,8 @@ class Line:
             self._listen()
             await self._wait(patience_s)
             if not self._arrived and not self._end:
+                self._take_what_waits()
+            if not self._arrived and not self._end:
                 return b""
         data = bytes(self._arrived[:size])
         del self._arrived[:size]
@@ -151,6 +153,12 @@ class Line:
         if self._reading:
             self._reading.remove_reader(self._fd)
             self._reading = None
+
+    def _take_what_waits(self) -> None:
+        """Read bytes that no poll has reported: a process that stood still wakes up with its timer expired first."""
+        with contextlib.suppress(*_FAILURES):  # the next poll reports a line that failed
+            if self._serial.in_waiting:
+                self._on_readable()
 
     def _on_readable(self) -> None:
         try:

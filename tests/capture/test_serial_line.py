@@ -507,17 +507,21 @@ class TestDamage:
 class TestStandingStill:
     """The process was stopped for a moment, as a busy machine or a suspended one does it."""
 
-    async def test_bytes_that_wait_when_patience_ends_are_no_silence(self) -> None:
+    async def test_bytes_that_wait_when_patience_ends_are_no_silence(self, monkeypatch: pytest.MonkeyPatch) -> None:
         near, host = os.openpty()
         tty.setraw(host)
         line = Line(os.ttyname(host), flow_control=False)
-        receiving = asyncio.create_task(line.receive(patience_s=0.01))
-        await asyncio.sleep(0)
-        # The poll in which a process is stopped reports nothing when it goes on, also if bytes have come.
-        asyncio.get_running_loop().remove_reader(line._fd)
-        os.write(near, b"here")
-        assert select.select([host], [], [], PATIENCE_S)[0]
-        assert await receiving == b"here"
+        wait = line._wait
+
+        async def stopped(_: float) -> None:
+            """The poll in which a process is stopped reports nothing when it goes on, also if bytes have come."""
+            monkeypatch.setattr(line, "_wait", wait)
+            os.write(near, b"here")
+            assert select.select([host], [], [], PATIENCE_S)[0]
+
+        monkeypatch.setattr(line, "_wait", stopped)
+        async with asyncio.timeout(PATIENCE_S):
+            assert await line.receive(patience_s=0.01) == b"here"
         line.close()
         os.close(near)
         os.close(host)

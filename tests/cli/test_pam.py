@@ -20,7 +20,7 @@ from penlatch.messages import Armed
 from penlatch.sim.tablet import Isdv4Tablet
 from penlatch.sim.writer import Writer
 from support.door import know
-from support.signing import IDLE_S, pen_found
+from support.signing import ATTEMPTS, IDLE_S, pen_found
 from support.terminal import Terminal
 from support.waiting import PATIENCE_S
 
@@ -73,21 +73,30 @@ def signs(process: subprocess.Popen[str], tablet: Isdv4Tablet, trace: Trace) -> 
     return process.wait(PATIENCE_S)
 
 
+def signed(terminal: Terminal, tablet: Isdv4Tablet, trace: Trace, *arguments: str, **environment: str) -> int:
+    """Have the command ask for a signature; return its exit status. A signature that the machine tore is repeated."""
+    for _ in range(ATTEMPTS):
+        status = signs(start(terminal, *arguments, **environment), tablet, trace)
+        if status == 0 or not tablet.torn:
+            break
+    return status
+
+
 def genuine(seed: int) -> Trace:
     return ADA.genuine(np.random.default_rng(seed))
 
 
 def test_a_match_is_success(terminal: Terminal, tablet: Isdv4Tablet) -> None:
-    assert signs(start(terminal), tablet, genuine(5)) == 0
+    assert signed(terminal, tablet, genuine(5)) == 0
 
 
 def test_another_hand_is_not(terminal: Terminal, tablet: Isdv4Tablet) -> None:
-    assert signs(start(terminal), tablet, EVE.genuine(np.random.default_rng(5))) == 1
+    assert signed(terminal, tablet, EVE.genuine(np.random.default_rng(5))) == 1
 
 
 def test_the_signature_must_be_of_the_user_that_is_named(terminal: Terminal, tablet: Isdv4Tablet) -> None:
     assert signs(start(terminal, PAM_USER="eve"), tablet, genuine(6)) == 3
-    assert signs(start(terminal, "--user", "ada", PAM_USER="root"), tablet, genuine(7)) == 0
+    assert signed(terminal, tablet, genuine(7), "--user", "ada", PAM_USER="root") == 0
 
 
 def test_nobody_who_signs_in_time_is_not(terminal: Terminal) -> None:
@@ -151,7 +160,11 @@ class TestPamtester:
     @staticmethod
     def ask(service: str, user: str = "ada") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["pamtester", service, user, "authenticate"], capture_output=True, text=True, check=False, timeout=60
+            ["pamtester", service, user, "authenticate"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE_S,
         )
 
     def when_asked(self, terminal: Terminal, tablet: Isdv4Tablet, trace: Trace) -> threading.Thread:
@@ -169,8 +182,11 @@ class TestPamtester:
         return thread
 
     def test_a_genuine_signature_authenticates(self, service: str, terminal: Terminal, tablet: Isdv4Tablet) -> None:
-        self.when_asked(terminal, tablet, genuine(8))
-        told = self.ask(service)
+        for _ in range(ATTEMPTS):
+            self.when_asked(terminal, tablet, genuine(8))
+            told = self.ask(service)
+            if told.returncode == 0 or not tablet.torn:
+                break
         assert told.returncode == 0, told.stdout + told.stderr
         assert "successfully authenticated" in told.stdout + told.stderr
 

@@ -59,7 +59,7 @@ def value_of_a_row(_: Path) -> object:
 
 
 def payload_at_a_door(_: Path) -> object:
-    return Door("door-1", Signer(bytes(32)).jwk).opens_for(DEEP)
+    return Door("door-1", Signer(bytes(32)).jwk, "0f" * 16).opens_for(DEEP)
 
 
 @pytest.mark.parametrize(

@@ -14,24 +14,32 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "daemon" / "penlatch"
 
-LEAVES = {"bounded", "clock", "decoding", "ink", "errors", "messages", "config"}
+LEAVES = {
+    *("asker", "bounded", "clock", "config", "decoding", "errors", "foreign", "ink", "messages", "moment", "names"),
+    "rounding",
+}
 
 MAY_KNOW: dict[str, set[str]] = {
+    "asker": set(),
     "bounded": set(),
     "clock": set(),
     "decoding": set(),
-    "errors": set(),
-    "messages": set(),
-    "ink": {"decoding", "errors"},
+    "foreign": set(),
+    "errors": {"foreign"},
+    "names": set(),
+    "messages": {"foreign", "names"},
+    "moment": {"messages"},
+    "rounding": {"messages"},
+    "ink": {"decoding", "errors", "foreign"},
     "config": {"errors", "messages"},
     # from the pen to a probability
     "capture": LEAVES,
     "signal": LEAVES,
     "verify": LEAVES | {"signal"},
     # what knows messages, not pens
-    "store": {"clock", "decoding", "errors", "messages", "config"},
-    "report": {"bounded", "decoding", "errors", "messages", "config"},
-    "control": {"bounded", "decoding", "errors", "messages", "config"},
+    "store": {"names", "clock", "decoding", "errors", "foreign", "messages", "moment", "config"},
+    "report": {"asker", "bounded", "decoding", "errors", "foreign", "messages", "moment", "rounding", "config"},
+    "control": {"asker", "bounded", "decoding", "errors", "foreign", "messages", "rounding", "config"},
     "bolt": {"bounded", "errors", "messages", "config"},
     # synthetic people and tablets, and the demonstration with them: used by nobody here
     "sim": LEAVES | {"capture"},
@@ -50,7 +58,7 @@ RUNTIMES = {"tflite_runtime", "ai_edge_litert"}
 
 NOT_AT_RUN_TIME = {"scipy", "tensorflow", "keras", "sklearn", "matplotlib", "PIL", "training", "pytest", "amqtt"}
 
-OPTIONAL = {("cli/picture.py", "PIL"), ("bolt/line.py", "gpiod")}
+OPTIONAL = {("cli/scan.py", "PIL"), ("bolt/line.py", "gpiod")}
 """What a file imports only if it is there: an extra of the package."""
 
 IMPORT_NAMES = {

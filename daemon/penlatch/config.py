@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin,
 import msgspec
 
 from penlatch.errors import ConfigError
-from penlatch.messages import LEAST_REFERENCES, MOST_REFERENCES, Probability, TerminalName
+from penlatch.messages import DOOR, LEAST_REFERENCES, MOST_REFERENCES, Probability, Purpose, TerminalName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +24,9 @@ that a pen which goes on writing never seems to be up."""
 LONGEST_IDLE_S = 10.0
 """Longest pen-up wait that may be configured [s]; no pen rests before it is over."""
 
+LEAST_THRESHOLD = 0.05
+"""Lowest threshold that may be configured. The floor of the skilled-forgery score is 1 in 21
+(`verify.calibrate.LEAST_SKILL`): a lower threshold would let any hand in that resembles the person's."""
 DEFAULT_THRESHOLD = 0.5
 """The threshold where none is given, and where no calibration meets a target: both errors are equally frequent."""
 
@@ -56,6 +59,10 @@ class Terminal(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     name: TerminalName = "terminal"
     mode: Literal["on-demand", "always"] = "on-demand"
+    purpose: Purpose = DOOR
+    """Purpose of a signature that nobody asked for (`mode = "always"`)."""
+    exclusive: bool = False
+    """In mode `always`, refuse requests of any other purpose: nothing at the pad shows for what a person signs."""
 
 
 class Pen(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -102,6 +109,8 @@ class Enroll(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     timeout_s: Annotated[float, msgspec.Meta(gt=0, le=600)] = 600.0
     min_complexity: Probability = 0.18
     """A simpler signature is refused as a reference: a circle has 0.16."""
+    sittings_per_day: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3
+    """Further sittings that a person may begin within 24 hours."""
 
 
 class Lockout(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -141,10 +150,15 @@ class Replay(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     enabled: bool = True
     """Without it nothing is compared, and what was remembered is forgotten."""
-    remember: Annotated[int, msgspec.Meta(ge=1, le=500)] = 30
-    """Of each person the last so many signatures that matched, and as many that did not; all that are enrolled."""
-    strangers: Annotated[int, msgspec.Meta(ge=0, le=2000)] = 100
+    remember: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 7300
+    """Of each person the last so many signatures that matched, and as many that did not; all that are enrolled.
+    The default is 20 a day for a year."""
+    strangers: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 7300
     """The last so many signatures that an identification found to be nobody's."""
+    megabytes: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1024
+    """Size on the disk beyond which the oldest go, refused ones first [MB]."""
+    memory_mb: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 64
+    """Size in memory of the signatures of the people who came last [MB]."""
 
 
 class Store(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -158,6 +172,10 @@ class Store(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """So many decisions wait for the broker at most; then the oldest are dropped, and health and audit say so."""
     outbox_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] | None = None
     """So many days they wait at most, as long as the clock is kept right; None for any time."""
+    keep_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] = 400
+    """Days for which decisions stay on the terminal, as long as the clock is kept right. None that waits goes."""
+    unjudged_per_day: Annotated[int, msgspec.Meta(ge=10, le=1_000_000)] = 2000
+    """Errors and retries of one way of asking (socket, broker, pad) that are stored a day; the others are counted."""
 
 
 class Backup(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -193,6 +211,10 @@ class Bolt(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The bolt is open while the line is low."""
     pulse_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 3.0
     """How long it is open [s]."""
+    purposes: Annotated[tuple[Purpose, ...], msgspec.Meta(min_length=1)] = (DOOR,)
+    """Purposes of a signature for which it opens."""
+    grades: tuple[Literal["pen", "picture"], ...] = ("pen",)
+    """Grades of the decisions that open it. A picture shows no movement: a forger who copies it passes."""
 
 
 class Tls(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -215,20 +237,24 @@ class Mqtt(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tls: Tls | None = None
     keepalive_s: Count = 30
     requests: tuple[
-        Literal["verify", "identify", "enroll", "cancel", "delete_user", "list_users", "unlock", "status"], ...
+        Literal["verify", "identify", "enroll", "cancel", "delete_user", "list_users", "unlock", "history", "status"],
+        ...,
     ] = (
         "verify",
         "identify",
         "cancel",
         "status",
     )
-    """Verbs accepted from the broker. Enrolment, deletion and unlocking are off unless named here."""
+    """Verbs accepted from the broker. Enrolment, deletion, unlocking and `history` are off unless named here."""
     request_max_age_s: Seconds = 30.0
     """A request that says when it was sent is refused when that is longer ago [s]."""
     home_assistant: Annotated[str, msgspec.Meta(pattern=r"^[^/#+\x00]+\Z")] | None = None
     """Prefix under which the terminal makes itself known to Home Assistant, `homeassistant` as a rule; None for not."""
-    sign: bool = False
-    """Sign every decision with the terminal's own key, whose public half is in `info`."""
+    sign: bool | Literal["only"] = False
+    """Sign every decision with the terminal's own key, whose public half is in `info`; `only`: publish the signed form
+    and nothing beside it."""
+    expects_consumer: bool = False
+    """Keep decisions in the outbox while the broker says that nobody is subscribed to them (MQTT 5)."""
     historical_after_s: Seconds = 10.0
     """A decision that reaches the broker later than this says `historical`: nothing may open on it."""
 
@@ -338,6 +364,7 @@ def _contradictions(config: Config) -> Iterator[tuple[str, str]]:
     ):
         if getattr(segment, low) >= getattr(segment, high):
             yield f"segment.{low}", f"this must be less than segment.{high}"
+    yield from _contradictions_of_verify(config.verify)
     yield from _contradictions_of_lockout(config.lockout)
     if not re.match(r"evdev:|(isdv4|protocol4):/|replay:.", config.pen.device):
         yield "pen.device", "this begins with evdev:, or is isdv4:PATH, protocol4:PATH or replay:FILE"
@@ -354,6 +381,13 @@ def _contradictions(config: Config) -> Iterator[tuple[str, str]]:
         yield from _contradictions_of_mqtt(config.mqtt)
 
 
+def _contradictions_of_verify(verify: Verify) -> Iterator[tuple[str, str]]:
+    """Yield the same for the threshold."""
+    if verify.threshold < LEAST_THRESHOLD:
+        least = f"this must be {LEAST_THRESHOLD:g} at least"
+        yield "verify.threshold", f"{least}: below, the score model tells hardly anybody from the person"
+
+
 def _contradictions_of_lockout(lockout: Lockout) -> Iterator[tuple[str, str]]:
     """Yield the same for the lockout."""
     if lockout.first_s > lockout.longest_s:
@@ -364,6 +398,8 @@ def _contradictions_of_lockout(lockout: Lockout) -> Iterator[tuple[str, str]]:
 
 def _contradictions_of_mqtt(mqtt: Mqtt) -> Iterator[tuple[str, str]]:
     """Yield the same for the broker."""
+    if mqtt.sign == "only" and mqtt.home_assistant:
+        yield "mqtt.sign", "Home Assistant reads no signed form: `only` does not go with mqtt.home_assistant"
     if not mqtt.host:
         yield "mqtt.host", "this must name a host"
     if mqtt.password_file and not mqtt.username:

@@ -5,9 +5,19 @@ from __future__ import annotations
 from enum import Enum
 from pathlib import Path  # noqa: TC003 - msgspec and readers of signatures resolve it at run time
 
+from penlatch.foreign import plain
+
 
 class PenlatchError(Exception):
-    """Base of every error that penlatch raises on purpose."""
+    """Base of every error that penlatch raises on purpose.
+
+    Its text goes to logs, screens and brokers, and may repeat foreign words: it is plain (`penlatch.foreign`), and so
+    are `problem` and `remedy`. Paths and devices keep what they are.
+    """
+
+    def __init__(self, message: str) -> None:
+        """Take the whole text."""
+        super().__init__(plain(message))
 
 
 class ConfigError(PenlatchError):
@@ -17,7 +27,7 @@ class ConfigError(PenlatchError):
         self.path = path
         self.key = key
         """Dotted key, e.g. `mqtt.port`, or None where the whole file is at fault."""
-        self.problem = problem
+        self.problem = plain(problem)
         where = f"{path}: {key}" if key else f"{path}"
         super().__init__(f"{where}: {problem}")
 
@@ -26,7 +36,7 @@ class TraceError(PenlatchError):
     """A trace, or the file it was to be read from, cannot be used."""
 
     def __init__(self, *, problem: str, path: Path | str | None = None, line: int | None = None) -> None:
-        self.problem = problem
+        self.problem = plain(problem)
         self.path = path
         self.line = line
         where = f"{path}:{line}: " if path and line else f"{path}: " if path else ""
@@ -37,7 +47,7 @@ class PictureError(PenlatchError):
     """A picture of a signature cannot be used."""
 
     def __init__(self, *, problem: str, path: Path | str | None = None) -> None:
-        self.problem = problem
+        self.problem = plain(problem)
         self.path = path
         super().__init__((f"{path}: " if path else "") + f"this picture cannot be used: {problem}")
 
@@ -62,8 +72,8 @@ class PenError(PenlatchError):
         self, *, device: str, problem: str, remedy: str | None = None, trouble: PenTrouble = PenTrouble.OTHER
     ) -> None:
         self.device = device
-        self.problem = problem
-        self.remedy = remedy
+        self.problem = plain(problem)
+        self.remedy = None if remedy is None else plain(remedy)
         """What a person can do about it, where that is known."""
         self.trouble = trouble
         super().__init__(f"pen {device}: {problem}" + (f"; {remedy}" if remedy else ""))
@@ -74,7 +84,7 @@ class ProtocolError(PenlatchError):
 
     def __init__(self, *, protocol: str, problem: str, data: bytes = b"") -> None:
         self.protocol = protocol
-        self.problem = problem
+        self.problem = plain(problem)
         self.data = data
         super().__init__(f"{protocol}: {problem}" + (f" ({data.hex()})" if data else ""))
 
@@ -84,7 +94,7 @@ class ModelError(PenlatchError):
 
     def __init__(self, *, path: Path | str, problem: str) -> None:
         self.path = path
-        self.problem = problem
+        self.problem = plain(problem)
         super().__init__(f"model {path}: {problem}")
 
 
@@ -93,8 +103,8 @@ class StoreError(PenlatchError):
 
     def __init__(self, *, path: Path | str, problem: str, remedy: str | None = None, in_use: bool = False) -> None:
         self.path = path
-        self.problem = problem
-        self.remedy = remedy
+        self.problem = plain(problem)
+        self.remedy = None if remedy is None else plain(remedy)
         self.in_use = in_use
         """Another process has it; nothing is wrong with it."""
         super().__init__(f"{path}: {problem}" + (f"; {remedy}" if remedy else ""))
@@ -105,7 +115,7 @@ class BoltError(PenlatchError):
 
     def __init__(self, *, bolt: str, problem: str, may_be_open: bool = False) -> None:
         self.bolt = bolt
-        self.problem = problem
+        self.problem = plain(problem)
         self.may_be_open = may_be_open
         """The end of a pulse was not seen. Otherwise the bolt is as it was before."""
         super().__init__(f"bolt {bolt}: {problem}" + (", and it may be open" if may_be_open else ""))
@@ -117,5 +127,38 @@ class RequestError(PenlatchError):
     def __init__(self, *, code: str, problem: str) -> None:
         self.code = code
         """One of `messages.RequestErrorCode`, stable for programs."""
-        self.problem = problem
+        self.problem = plain(problem)
         super().__init__(problem)
+
+
+class UnstoredError(RequestError):
+    """An error or a retry went beyond the bound of a day: it was counted, and no decision was made of it."""
+
+    def __init__(self, *, verdict: str, reason: str) -> None:
+        self.verdict = verdict
+        self.reason = reason
+        problem = f"{verdict}, {reason}; too many errors and retries today, this one is not stored: see penlatch status"
+        super().__init__(code="unavailable", problem=problem)
+
+
+class UnlikePicturesError(RequestError):
+    """A picture does not show the signature by which a person is known."""
+
+    def __init__(self, *, name: str) -> None:
+        self.name = name
+        problem = f"this picture is unlike those that {name} has"
+        super().__init__(
+            code="bad_request", problem=f"{problem}; to enrol another signature, first: penlatch user delete {name}"
+        )
+
+
+class NameTakenError(RequestError):
+    """A new name looks like that of somebody who is enrolled."""
+
+    def __init__(self, *, name: str, existing: str) -> None:
+        self.existing = existing
+        """Name that it looks like: only for those who may list people."""
+        self.discreet = f"{name} cannot be enrolled: people may take it for another name; choose another one"
+        """The problem without the existing name."""
+        problem = f"{name} cannot be enrolled: people may take it for {existing}, who is enrolled; choose another name"
+        super().__init__(code="already_enrolled", problem=problem)

@@ -10,6 +10,7 @@ import numpy as np
 
 from penlatch.decoding import UNREADABLE
 from penlatch.errors import TraceError
+from penlatch.foreign import WORDS, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +34,10 @@ class PenInfo:
     """Length unit of the coordinates it delivers."""
     has_pressure: bool = True
     """False where pressure is only on or off; `p` is then 1.0 in contact."""
+
+    def __post_init__(self) -> None:
+        """Make the name plain: the maker of the device, or whoever imitates one, chose it freely."""
+        object.__setattr__(self, "name", plain(self.name, WORDS))
 
 
 UNKNOWN_PEN = PenInfo(name="unknown")

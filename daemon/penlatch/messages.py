@@ -10,8 +10,14 @@ from typing import Annotated, Literal
 
 import msgspec
 
-UserName = Annotated[str, msgspec.Meta(pattern=r"^[\w][\w.@-]{0,63}\Z")]
+from penlatch import names
+from penlatch.foreign import plain
+
+UserName = Annotated[str, msgspec.Meta(pattern=names.PATTERN)]
 """Name of an enrolled person: 1 to 64 letters, digits and `. _ @ -`, not beginning with one of `. @ -`."""
+
+GivenName = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": names.PATTERN})]
+"""Name as somebody gives it, in any Unicode normalization form: its NFC is a `UserName`."""
 
 TerminalName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")]
 """Name of a terminal: one level of an MQTT topic and a file name at once."""
@@ -39,8 +45,8 @@ MOST_REFERENCES = 12
 """References that a person may have in all."""
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of every message."""
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of every message. Readers pass over fields that they do not know: a later release may add some."""
 
 
 class Verdict(StrEnum):
@@ -97,6 +103,8 @@ class Reason(StrEnum):
     # retry, while enrolling
     DISAGREES = "disagrees"
     """The reference is unlike the ones before it."""
+    UNLIKE_PICTURES = "unlike_pictures"
+    """The reference is unlike the pictures by which the person is known."""
     TOO_SIMPLE = "too_simple"
     """The signature is so simple that anybody could write it (`enroll.min_complexity`)."""
     OUTLIER = "outlier"
@@ -116,7 +124,7 @@ class Reason(StrEnum):
     INTERNAL = "internal"
 
 
-class Disagreement(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Disagreement(Message, frozen=True, kw_only=True):
     """How far one aspect of a signature is from the references."""
 
     reason: Reason
@@ -147,14 +155,14 @@ RequestErrorCode = Literal[
 ]
 
 
-class DecisionDraft(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DecisionDraft(Message, frozen=True, kw_only=True):
     """A decision before the store has given it its number."""
 
     terminal: TerminalName
     time: str
     """When it was decided, RFC 3339 in UTC with milliseconds."""
     action: Action
-    """`verify` or `identify`."""
+    """`verify` or `identify`; `enroll` for a signature that opens a further sitting, or does not belong to the name."""
     user: str | None
     """Who was asked for, or who was identified; None where nobody was."""
     purpose: Purpose = CHECK
@@ -163,7 +171,7 @@ class DecisionDraft(Message, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Kind of the references; None for a signature that was not judged."""
     verdict: Verdict
     done: bool
-    """False for a retry: the action goes on."""
+    """False for a retry, and in an enrolment: the action goes on."""
     reason: Reason
     reasons: tuple[Disagreement, ...] = ()
     """Every aspect that was compared, the one that disagreed most first; empty where nothing was judged."""
@@ -185,7 +193,7 @@ class DecisionDraft(Message, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return Decision(seq=seq, boot=boot, instance=instance, **msgspec.structs.asdict(self))
 
 
-class Decision(DecisionDraft, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="decision"):
+class Decision(DecisionDraft, frozen=True, kw_only=True, tag_field="kind", tag="decision"):
     """One judged signature, or one retry or error on the way: a fact, committed before it is told.
 
     `(terminal, instance, seq)` is unique for ever; consumers deduplicate on it. `seq` has no gaps within an instance.
@@ -200,10 +208,17 @@ class Decision(DecisionDraft, frozen=True, kw_only=True, forbid_unknown_fields=T
     historical: bool = False
     """True when published later than `mqtt.historical_after_s`: nothing may open on it."""
     jws: str | msgspec.UnsetType = msgspec.UNSET
-    """All of the above, signed by the terminal (`mqtt.sign`): a compact JWS with EdDSA. Absent where it signs none."""
+    """All of the above, signed by the terminal (`mqtt.sign`): a compact JWS with Ed25519. Absent if it signs none."""
 
 
-class Quality(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SignedDecision(Message, frozen=True, kw_only=True):
+    """Payload of `decision` under `mqtt.sign = "only"`: nothing stands beside the signature."""
+
+    jws: str
+    """A `Decision`, signed by the terminal: a compact JWS with Ed25519."""
+
+
+class Quality(Message, frozen=True, kw_only=True):
     """What the references of a person are worth."""
 
     complexity: Probability
@@ -214,7 +229,7 @@ class Quality(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The reference, from 1 in the order of giving, that is unlike all others; None where none is."""
 
 
-class Sitting(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Sitting(Message, frozen=True, kw_only=True):
     """References that came at one time."""
 
     time: str
@@ -224,7 +239,7 @@ class Sitting(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     references: int
 
 
-class Armed(Message, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="armed"):
+class Armed(Message, frozen=True, kw_only=True, tag_field="kind", tag="armed"):
     """The terminal waits for a signature: whoever shows something to the person shows it now."""
 
     action: Action
@@ -238,7 +253,7 @@ class Armed(Message, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
     transaction: str | None = None
 
 
-class Enrollment(Message, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="enrollment"):
+class Enrollment(Message, frozen=True, kw_only=True, tag_field="kind", tag="enrollment"):
     """One step of an enrolment, or its end."""
 
     user: UserName
@@ -267,7 +282,7 @@ Event = Armed | Decision | Enrollment
 """What an action tells while it goes on; the last one has `done` true."""
 
 
-class User(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class User(Message, frozen=True, kw_only=True):
     """An enrolled person, as lists show them."""
 
     name: UserName
@@ -284,7 +299,7 @@ class User(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Scanned references; only of a person without any of a pen, who then has no template either."""
 
 
-class State(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class State(Message, frozen=True, kw_only=True):
     """Retained on `state`: the birth message, the will, and the clean farewell."""
 
     state: Literal["online", "offline", "lost"]
@@ -292,14 +307,20 @@ class State(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     boot: int
     conn: int
     """Counts connections to the broker since the start, so that a will is matched to its birth."""
+    instance: Instance | msgspec.UnsetType = msgspec.UNSET
+    """Life of the database; absent while it cannot be used."""
+    instance_jws: str | msgspec.UnsetType = msgspec.UNSET
+    """Terminal, instance and boot, signed by the terminal (`mqtt.sign`): a compact JWS. Absent if it signs nothing."""
 
 
-class Info(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Info(Message, frozen=True, kw_only=True):
     """Retained on `info`: what this terminal is."""
 
     terminal: TerminalName
     version: str
     mode: Literal["on-demand", "always"]
+    purpose: Purpose | None = None
+    """Purpose of a signature that nobody asked for (`always`); None where nobody is identified unasked."""
     threshold: Probability
     """The probability from which on it is a match, now."""
     threshold_from: Literal["configured", "calibrated", "fallback"] = "configured"
@@ -316,6 +337,13 @@ class Info(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     key: dict[str, str] | None = None
     """The public key with which decisions are signed, as a JWK (RFC 8037); None where they are not."""
     boot: int
+    instance: Instance | msgspec.UnsetType = msgspec.UNSET
+    """Life of the database; absent while it cannot be used."""
+    instance_jws: str | msgspec.UnsetType = msgspec.UNSET
+    """Terminal, instance and boot, signed by the terminal (`mqtt.sign`): a compact JWS. Absent if it signs nothing."""
+    decisions_from: int | None = None
+    """Number of the oldest decision that the terminal still has (`store.keep_days`), that of the next one while it has
+    none; None while the database cannot be used."""
 
 
 class Way(StrEnum):
@@ -329,7 +357,7 @@ class Way(StrEnum):
     """By no name: an identification, or a signature in `mode = "always"`."""
 
 
-class Stamp(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Stamp(Message, frozen=True, kw_only=True):
     """An instant by two clocks."""
 
     time: str
@@ -340,7 +368,7 @@ class Stamp(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """CLOCK_BOOTTIME [s]."""
 
 
-class Row(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Row(Message, frozen=True, kw_only=True):
     """Failures in a row."""
 
     count: int
@@ -348,14 +376,14 @@ class Row(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Instant of the last one."""
 
 
-class NearFailure(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class NearFailure(Message, frozen=True, kw_only=True):
     """A signature that came near a person and did not match."""
 
     way: Way
     at: Stamp
 
 
-class Failures(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Failures(Message, frozen=True, kw_only=True):
     """Signatures that did not match, of one person or of the terminal."""
 
     ways: dict[Way, Row] = {}
@@ -366,7 +394,7 @@ class Failures(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Failures of the last 24 h that came near the person, oldest first. No match takes one away."""
 
 
-class Locked(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Locked(Message, frozen=True, kw_only=True):
     """A person or the terminal, locked for a while."""
 
     user: str | None
@@ -384,7 +412,7 @@ class Locked(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     never leaves the terminal: it would say whom a stranger came near."""
 
 
-class AuditHead(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AuditHead(Message, frozen=True, kw_only=True):
     """The end of the terminal's audit. A lower `number` in a later message: an older database was put back."""
 
     number: int
@@ -393,7 +421,7 @@ class AuditHead(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Its HMAC-SHA256, in hexadecimal."""
 
 
-class Part(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Part(Message, frozen=True, kw_only=True):
     """Health of one part of the terminal."""
 
     ok: bool
@@ -403,8 +431,14 @@ class Part(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     last_error_time: str | msgspec.UnsetType = msgspec.UNSET
     """When that was noticed, RFC 3339 in UTC."""
 
+    def __post_init__(self) -> None:
+        """Make the texts plain: they may repeat foreign words."""
+        msgspec.structs.force_setattr(self, "detail", plain(self.detail))
+        if isinstance(self.last_error, str):
+            msgspec.structs.force_setattr(self, "last_error", plain(self.last_error))
 
-class Health(Message, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="health"):
+
+class Health(Message, frozen=True, kw_only=True, tag_field="kind", tag="health"):
     """Retained on `health`: whether this terminal can do its work, and if not, why."""
 
     ok: bool
@@ -434,13 +468,21 @@ class Health(Message, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     """How long the first of them has waited [s], by the time of day; None where none waits."""
     outbox_dropped: int = 0
     """Decisions that the outbox never had room for (`store.outbox_decisions`, `store.outbox_days`)."""
+    outbox_unheard: int = 0
+    """Decisions that a broker acknowledged while nobody was subscribed to them (PUBACK 0x10, MQTT 5)."""
+    instance: Instance | msgspec.UnsetType = msgspec.UNSET
+    """Life of the database; absent while it cannot be used."""
+    instance_jws: str | msgspec.UnsetType = msgspec.UNSET
+    """Terminal, instance and boot, signed by the terminal (`mqtt.sign`): a compact JWS. Absent if it signs nothing."""
+    unstored: int = 0
+    """Errors and retries of the last day that were counted and not stored (`store.unjudged_per_day`)."""
     lockouts: tuple[Locked, ...] = ()
     audit: AuditHead | None = None
     """None where the database cannot be used."""
     uptime_s: float
 
 
-class Rate(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Rate(Message, frozen=True, kw_only=True):
     """How often something went wrong, and how sure that is."""
 
     errors: int
@@ -452,7 +494,7 @@ class Rate(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The 95 % interval of Clopper and Pearson, as if the trials were independent of each other."""
 
 
-class CurvePoint(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CurvePoint(Message, frozen=True, kw_only=True):
     """The error rates at one threshold."""
 
     threshold: Probability
@@ -462,7 +504,7 @@ class CurvePoint(Message, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Share of the person's own attempts that do not (false non-match rate)."""
 
 
-class OperatingPoint(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class OperatingPoint(Message, frozen=True, kw_only=True):
     """A threshold, and how often the people of this terminal would err at it. No forger was among them."""
 
     threshold: Probability
@@ -473,7 +515,7 @@ class OperatingPoint(Message, frozen=True, kw_only=True, forbid_unknown_fields=T
     fnmr: Rate
 
 
-class SiteCalibration(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SiteCalibration(Message, frozen=True, kw_only=True):
     """What `penlatch calibrate` found on the enrolled people."""
 
     time: str
@@ -497,7 +539,7 @@ class SiteCalibration(Message, frozen=True, kw_only=True, forbid_unknown_fields=
     """What these figures do not say, for people."""
 
 
-class Calibration(Message, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="calibration"):
+class Calibration(Message, frozen=True, kw_only=True, tag_field="kind", tag="calibration"):
     """A step of a calibration, or its end."""
 
     done: bool
@@ -510,13 +552,17 @@ class Calibration(Message, frozen=True, kw_only=True, forbid_unknown_fields=True
 Told = Event | Calibration
 """What the local socket tells."""
 
-Verb = Literal["verify", "identify", "enroll", "cancel", "delete_user", "list_users", "unlock", "status"]
+Verb = Literal["verify", "identify", "enroll", "cancel", "delete_user", "list_users", "unlock", "history", "status"]
 
 
 class Request(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Payload of `request/<verb>`."""
+    """Payload of `request/<verb>`.
 
-    user: UserName | None = None
+    The one message in which an unknown field is refused: it may be a condition, and to pass over a condition would do
+    more than was asked for.
+    """
+
+    user: GivenName | None = None
     references: Annotated[int, msgspec.Meta(ge=1, le=12)] | None = None
     """For `enroll`: how many references to take, at least 3 of a new person; None for the configured number."""
     extend: bool = False
@@ -526,20 +572,28 @@ class Request(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     terminal: bool = False
     """For `unlock`: end the lock of the terminal and not that of a person."""
     transaction: Annotated[str, msgspec.Meta(max_length=128)] | None = None
+    instance: Instance | None = None
+    """For `history`: life of the database that numbered the decisions."""
+    first: Annotated[int, msgspec.Meta(ge=1)] | None = msgspec.field(default=None, name="from")
+    """For `history`: number of the first decision."""
+    last: Annotated[int, msgspec.Meta(ge=1)] | None = msgspec.field(default=None, name="to")
+    """For `history`: number of the last decision, `from` or above."""
     time: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     """When it was sent, RFC 3339 with a zone: it is refused when that is long ago (`mqtt.request_max_age_s`)."""
 
     def __post_init__(self) -> None:
-        """Hold a first enrolment to the least number of references.
+        """Hold the name to the rule for names, and a first enrolment to the least number of references.
 
         Raises:
-            ValueError: if it asks for fewer.
+            ValueError: if the name is none, or the enrolment asks for fewer references.
         """
+        if self.user is not None and (problem := names.problem_of(self.user)):
+            raise ValueError(f"{problem} - at `$.user`")
         if self.references is not None and self.references < LEAST_REFERENCES and not self.extend:
             raise ValueError(f"a new person gives at least {LEAST_REFERENCES} `references`")
 
 
-class Response(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Response(Message, frozen=True, kw_only=True):
     """Payload of `response/<verb>`."""
 
     status: Literal["ok", "progress", "error"]
@@ -548,6 +602,12 @@ class Response(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An event of the action; for `status`, the health."""
     users: tuple[User, ...] | None = None
     """For `list_users`."""
+    decisions: tuple[Decision, ...] | None = None
+    """For `history`: decisions in order, every one `historical`."""
+    jws: tuple[str, ...] | None = None
+    """For `history` under `mqtt.sign = "only"`: the same decisions, each signed and nothing beside."""
+    next: int | None = None
+    """For `history`: number to ask for next, behind a range that was cut; None for a complete one."""
     error: str | None = None
     """For people; `code` is for programs."""
     code: RequestErrorCode | None = None

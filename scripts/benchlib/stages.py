@@ -65,9 +65,11 @@ class _Stopwatch:
         self.times.setdefault(name, []).append(1e3 * (time.perf_counter() - started))
 
 
+REMEMBERED = 1000
+"""Signatures of the person with which a probe is compared."""
 STAGES = {
     "segment": "all frames of one signature through the segmenter, in the reads in which a tablet delivers them",
-    "replay": "the course of the signature, and the nearest of those of all measured ones",
+    "replay": "the course of the signature, compared with 1,000 remembered ones of the person",
     "clean": "contact frames, stroke starts, smoothing",
     "features": "the global features",
     "network": "sequence and one run of the network",
@@ -130,11 +132,12 @@ def _judge(watch: _Stopwatch, references: Sequence[Trace], queries: Sequence[Tra
     calibration = Calibration.from_bytes(artefacts.files[CALIBRATION], path=CALIBRATION)
     verifier = Verifier.load()
     template = verifier.template([verifier.analyse(trace) for trace in references])
-    before = np.stack([replay.course(query) for query in queries])
+    own = [replay.course(query) for query in queries[1:]]
+    before = replay.Remembered([own[k % len(own)] for k in range(REMEMBERED)])
     for number, query in enumerate(queries):
         trace = _segment(watch, query)
         with watch.stage("replay"):
-            replay.nearest(replay.course(trace), before)
+            replay.find(replay.course(trace), before)
         with watch.stage("clean"):
             ink = clean(trace)
         with watch.stage("features"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from penlatch.bolt import command as command_module
 from penlatch.bolt.bolt import FRESH_S, Bolt
 from penlatch.config import Bolt as Rule
 from penlatch.errors import BoltError
-from penlatch.messages import Decision, Verdict
+from penlatch.messages import Decision, Grade, Verdict
 from support.examples import decision
 from support.waiting import eventually
 
@@ -81,6 +82,8 @@ async def test_a_fresh_match_opens_it() -> None:
         {"verdict": Verdict.RETRY, "done": False},
         {"verdict": Verdict.ERROR},
         {"done": False},
+        {"grade": Grade.PICTURE},
+        {"grade": None},
         {"historical": True},
         {"user": None},
         {"time": (NOW - timedelta(seconds=FRESH_S + 0.1)).isoformat()},
@@ -94,6 +97,40 @@ async def test_nothing_else_does(changed: dict[str, Any]) -> None:
     await asyncio.sleep(0)
     await bolt.stop()
     assert recorder.opened == []
+
+
+@pytest.mark.parametrize(
+    ("purposes", "purpose", "opens"),
+    [
+        (("door",), "door", True),
+        (("door",), "login", False),
+        (("door",), "check", False),
+        (("door",), "doors", False),
+        (("locker", "door"), "locker", True),
+        (("locker",), "door", False),
+    ],
+)
+async def test_it_opens_for_its_own_purposes(purposes: tuple[str, ...], purpose: str, *, opens: bool) -> None:
+    recorder = Recorder()
+    bolt = Bolt(Rule(command=("/bin/true",), purposes=purposes), actuator=recorder, now=lambda: NOW)
+    bolt.look()
+    bolt.decided(match(purpose=purpose))
+    await asyncio.sleep(0)
+    assert recorder.opened == ([1] if opens else [])
+    recorder.release.set()
+    await bolt.stop()
+
+
+@pytest.mark.parametrize(("age_s", "opens"), [(0.0, True), (FRESH_S, True), (FRESH_S + 0.1, False), (math.inf, False)])
+async def test_it_opens_for_no_match_that_is_older_than_the_time_of_day_says(age_s: float, *, opens: bool) -> None:
+    recorder = Recorder()
+    bolt = Bolt(Rule(command=("/bin/true",)), actuator=recorder, age_s=lambda _: age_s)
+    bolt.look()
+    bolt.decided(match())
+    await asyncio.sleep(0)
+    assert recorder.opened == ([1] if opens else [])
+    recorder.release.set()
+    await bolt.stop()
 
 
 async def test_it_never_opens_twice_at_once() -> None:
@@ -477,3 +514,17 @@ class TestLine:
         bolt = Bolt(Rule(gpio_line=17))
         bolt.look()
         assert "pip install gpiod" in bolt.health.detail
+
+
+@pytest.mark.parametrize(
+    ("grades", "opens"), [(("pen",), [1]), (("picture",), [2]), (("pen", "picture"), [1, 2]), ((), [])]
+)
+async def test_it_opens_for_the_configured_grades_alone(grades: Any, opens: list[int]) -> None:
+    recorder = Recorder()
+    recorder.release.set()
+    bolt = Bolt(Rule(command=("/bin/true",), grades=grades), actuator=recorder, now=lambda: NOW)
+    for seq, grade in enumerate((Grade.PEN, Grade.PICTURE, None), start=1):
+        bolt.decided(match(seq, grade=grade))
+        await asyncio.sleep(0.01)
+    assert recorder.opened == opens
+    await bolt.stop()

@@ -463,9 +463,21 @@ async def test_disarming_forgets_a_signature_under_way(pen: ScriptedPen) -> None
         listener.disarm()
         assert not listener.signing
         assert listener._timer is None
+        assert listener._captures.empty()
+
+
+async def test_the_rest_of_a_signature_never_becomes_one_for_something_else(pen: ScriptedPen) -> None:
+    async with listening(HASTY) as listener:
+        pen.write(FIRST, until=1.0)
+        await eventually(lambda: listener.signing)
+        listener.disarm()
         listener.arm()
-        pen.write(SECOND, until=SECOND[1] + PATIENT.idle_s + 0.1)
-        assert width(await signature(listener)) == 25.0
+        pen.write(SECOND, until=SECOND[1] + 0.1)  # before the pen was idle: one hand, one signature
+        await pen.taken()
+        assert not listener.signing
+        after = HASTY.idle_s
+        pen.write((after, after + FIRST[1]), until=after + FIRST[1] + HASTY.idle_s + 0.1)
+        assert width(await signature(listener)) == 45.0
 
 
 async def test_a_pen_that_already_touches_when_it_is_armed_must_lift_first(pen: ScriptedPen) -> None:

@@ -337,6 +337,23 @@ def test_after_reset_silence_stands_for_a_lift() -> None:
     assert reasons(run(feeding, written((0, 1), start=START + 2))) == [None]
 
 
+def test_reset_may_swallow_the_rest_of_an_open_signature_until_the_pen_is_idle() -> None:
+    feeding = segmenter(idle_s=1.0)
+    feeding.feed(written((0, 1), until=1.2))
+    feeding.reset(swallow=True)
+    assert feeding.deadline is None
+    feeding.reset()  # armed for something else: what is swallowed stays so
+    assert run(feeding, written((0, 1), start=START + 1.5)) == []
+    assert reasons(run(feeding, written((0, 1), start=START + 3.6))) == [None]
+
+
+def test_reset_swallows_nothing_of_a_pen_that_writes_nothing() -> None:
+    feeding = segmenter(idle_s=1.0)
+    feeding.feed(frames([START], [False]))
+    feeding.reset(swallow=True)
+    assert reasons(run(feeding, written((0, 1), start=START + 0.1))) == [None]
+
+
 # --- any batching ---------------------------------------------------------------------------------------------
 
 LIVELY = Segment(

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner, Result
 
 from penlatch.cli import main
-from penlatch.config import Control
-from penlatch.control.server import VarlinkServer
-from support.verbs import ScriptedVerbs
+from support.verbs import ScriptedVerbs, served
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,17 +23,8 @@ def verbs() -> ScriptedVerbs:
 @pytest.fixture
 def socket(tmp_path: Path, verbs: ScriptedVerbs) -> Iterator[Path]:
     """Serve `verbs` on a socket, from a thread of its own, as the daemon is a process of its own."""
-    path = tmp_path / "penlatch.sock"
-    loop = asyncio.new_event_loop()
-    server = VarlinkServer(Control(socket=path), verbs)
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    asyncio.run_coroutine_threadsafe(server.start(), loop).result(10)
-    yield path
-    asyncio.run_coroutine_threadsafe(server.stop(), loop).result(10)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
-    loop.close()
+    with served(tmp_path, verbs) as path:
+        yield path
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 from penlatch.cli.environment import FIXED, GIVEN, believed, disbelieved
 from penlatch.control import interface
 from penlatch.control.wire import Reply
-from penlatch.messages import Verdict
+from penlatch.messages import LOGIN, Verdict
 from support.examples import decision
 from support.signing import soon
 from support.waiting import PATIENCE_S
@@ -34,8 +35,7 @@ ISOLATED = (sys.executable, "-I", "-m", "penlatch")
 def impostor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A daemon of the attacker's, at which everybody matches."""
     path = tmp_path_factory.mktemp("evil") / "sock"
-    match = msgspec.structs.replace(decision(1), verdict=Verdict.MATCH, user="ada", done=True)
-    answer = Reply(parameters=interface.EventReply.of(match), continues=False).to_bytes()
+    match = msgspec.structs.replace(decision(1), verdict=Verdict.MATCH, user="ada", purpose=LOGIN, done=True)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
@@ -47,8 +47,9 @@ def impostor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
                 except OSError:
                     return
                 with client:
-                    client.recv(65536)
-                    client.sendall(answer)
+                    asked = json.loads(client.recv(65536).rstrip(b"\0"))
+                    mine = msgspec.structs.replace(match, transaction=asked["parameters"]["transaction"])
+                    client.sendall(Reply(parameters=interface.EventReply.of(mine), continues=False).to_bytes())
 
         threading.Thread(target=serve, daemon=True).start()
         yield path

@@ -1,5 +1,6 @@
 """What the journal gets: a priority before every line, and only where the journal listens."""
 
+import io
 import logging
 import os
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from penlatch.cli.journal import PRIORITIES, JournalFormatter, speaks_to_journal
+from penlatch.cli.journal import PRIORITIES, JournalFormatter, set_up, speaks_to_journal
 
 
 def record(level: int, message: str, *, failure: BaseException | None = None) -> logging.LogRecord:
@@ -43,3 +44,22 @@ def test_the_journal_is_recognised_by_device_and_inode(tmp_path: Path) -> None:
 def test_a_damaged_journal_stream_is_no_journal(value: str) -> None:
     assert not speaks_to_journal({"JOURNAL_STREAM": value}, sys.__stderr__.fileno() if sys.__stderr__ else 2)
     assert not speaks_to_journal({}, 2)
+
+
+def test_an_error_that_nobody_caught_is_logged_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python itself would print its text as it is."""
+    said = io.StringIO()
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(sys, "stderr", said)
+    monkeypatch.setattr(said, "fileno", lambda: 2, raising=False)
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    level = root.level
+    try:
+        set_up("info")
+        sys.excepthook(ValueError, ValueError("\x1b[2J\nFORGED"), None)
+    finally:
+        root.setLevel(level)
+    assert "\\u001b[2J" in said.getvalue()
+    assert "\x1b" not in said.getvalue()
+    assert not any(line.startswith("FORGED") for line in said.getvalue().splitlines())

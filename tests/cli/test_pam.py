@@ -13,21 +13,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from penlatch.cli import main
 from penlatch.control.client import Client
 from penlatch.errors import RequestError
-from penlatch.messages import Armed
+from penlatch.messages import Action, Armed, Verdict, Way
+from penlatch.signal.preprocess import clean
+from penlatch.signal.raster import draw
 from penlatch.sim.tablet import Isdv4Tablet
 from penlatch.sim.writer import Writer
 from support.door import know
+from support.examples import decision
 from support.signing import ATTEMPTS, IDLE_S, pen_found
 from support.terminal import Terminal
+from support.verbs import ScriptedVerbs, served
 from support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from penlatch.ink import Trace
+    from penlatch.messages import Event
 
 ADA, EVE = Writer(11), Writer(12)
 SERVICE = "penlatch-test"
@@ -99,6 +106,22 @@ def test_the_signature_must_be_of_the_user_that_is_named(terminal: Terminal, tab
     assert signed(terminal, tablet, genuine(7), "--user", "ada", PAM_USER="root") == 0
 
 
+def test_a_match_with_a_picture_suffices_only_where_it_is_said(terminal: Terminal, tablet: Isdv4Tablet) -> None:
+    raster = draw(clean(EVE.genuine(np.random.default_rng(20)))).tobytes()
+    client = Client(terminal.socket)
+    client.enroll_picture("eve", raster)
+    try:
+        rng = np.random.default_rng(21)
+        process = start(terminal, PAM_USER="eve")
+        assert signs(process, tablet, EVE.genuine(rng)) == 1
+        assert process.stdout
+        assert "grade picture does not suffice" in process.stdout.read()
+        assert signed(terminal, tablet, EVE.genuine(rng), "--grade", "picture", PAM_USER="eve") == 0
+        assert signs(start(terminal, "--grade", "picture"), tablet, genuine(22)) == 1
+    finally:
+        client.delete_user("eve")
+
+
 def test_nobody_who_signs_in_time_is_not(terminal: Terminal) -> None:
     assert start(terminal).wait(PATIENCE_S) == 3
 
@@ -133,6 +156,51 @@ def test_without_a_daemon_it_is_not(tmp_path: Path) -> None:
 @pytest.mark.parametrize("environment", [{"PAM_TYPE": "open_session"}, {"PAM_TYPE": ""}, {"PAM_USER": ""}])
 def test_whatever_else_pam_asks_is_refused(terminal: Terminal, environment: dict[str, str]) -> None:
     assert start(terminal, **environment).wait(PATIENCE_S) == 2
+
+
+class Answering(ScriptedVerbs):
+    """A daemon that answers a login with a match, some of it changed; None in `changed` leaves a field as asked."""
+
+    def __init__(self, **changed: object) -> None:
+        super().__init__()
+        self.changed = changed
+        self.purposes: list[str] = []
+
+    def verify(
+        self, user: str, *, purpose: str = "", transaction: str | None = None, way: Way = Way.LOCAL
+    ) -> AsyncIterator[Event]:
+        self.purposes.append(purpose)
+        fields = {"user": user, "purpose": purpose, "transaction": transaction} | self.changed
+        self.script = [decision(1, **fields)]
+        return super().verify(user, purpose=purpose, transaction=transaction, way=way)
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [
+        ({}, 0),
+        ({"purpose": "door"}, 3),
+        ({"purpose": "check"}, 3),
+        ({"purpose": "login2"}, 3),
+        ({"user": "bob"}, 3),
+        ({"user": None}, 3),
+        ({"transaction": None}, 3),
+        ({"transaction": "another"}, 3),
+        ({"action": Action.IDENTIFY}, 3),
+        ({"historical": True}, 3),
+        ({"verdict": Verdict.ERROR}, 3),
+        ({"verdict": Verdict.NO_MATCH}, 1),
+    ],
+)
+def test_only_a_match_for_a_login_at_this_request_lets_in(
+    changed: dict[str, object], status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAM_TYPE", "auth")
+    monkeypatch.setenv("PAM_USER", "alice")
+    verbs = Answering(**changed)
+    with served(tmp_path, verbs) as socket:
+        result = CliRunner().invoke(main, ["pam", "--socket", str(socket)])
+    assert (result.exit_code, verbs.purposes) == (status, ["login"])
 
 
 class TestPamtester:

@@ -45,14 +45,12 @@ def test_what_is_awaited_is_said_with_the_attempt_and_the_time_left() -> None:
 
 
 def test_a_match_names_the_person_the_probability_and_the_threshold() -> None:
-    assert tell(decision()) == (
-        "match alice, probability 0.931 (threshold 0.500): everything agrees with the references"
-    )
+    assert tell(decision()) == ("match alice, probability 0.93 (threshold 0.5): everything agrees with the references")
 
 
 def test_no_match_names_what_differs_most() -> None:
     text = tell(decision(verdict=Verdict.NO_MATCH, reason=Reason.SPEED, probability=0.01))
-    assert text.startswith("no match alice, probability 0.010")
+    assert text.startswith("no match alice, probability 0.01 ")
     assert "speed" in text
 
 
@@ -134,3 +132,21 @@ def test_the_log_line_names_who_was_asked_also_when_nothing_was_judged() -> None
 def test_the_log_line_of_a_retry_gives_no_advice_to_who_only_reads_it() -> None:
     line = log_line(unjudged(Verdict.RETRY, Reason.TOO_SMALL))
     assert line.endswith("verify alice: retry, it was too small")
+
+
+@pytest.mark.parametrize(
+    ("purpose", "told"),
+    [
+        ("door", "Sign now, alice, to open the door (attempt 1, 30 s left)…"),
+        ("login", "Sign now, alice, to log in (attempt 1, 30 s left)…"),
+        ("payment-2", "Sign now, alice, for payment-2 (attempt 1, 30 s left)…"),
+        ("check", "Sign now, alice (attempt 1, 30 s left)…"),
+    ],
+)
+def test_the_person_is_told_for_what_they_sign(purpose: str, told: str) -> None:
+    assert tell(armed(purpose=purpose)) == told
+
+
+def test_whoever_watches_is_told_for_what_somebody_signs_and_signed() -> None:
+    assert log_line(armed(purpose="login")) == "verify for alice: waits for attempt 1, to log in"
+    assert log_line(decision(7, purpose="login")).endswith(" [for login]")

@@ -24,7 +24,7 @@ def test_a_match_is_status_0_and_the_result_alone_is_on_stdout(penlatch: Invoke,
     verbs.script = [armed(), decision()]
     result = penlatch("verify", "alice")
     assert result.exit_code == 0
-    assert result.stdout.startswith("match alice, probability 0.931")
+    assert result.stdout.startswith("match alice, probability 0.93")
     assert len(result.stdout.splitlines()) == 1
     assert result.stderr == "Sign now, alice (attempt 1, 30 s left)…\n"
 

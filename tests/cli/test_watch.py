@@ -144,6 +144,12 @@ def test_a_fault_is_named_and_status_1(penlatch: Invoke, verbs: ScriptedVerbs) -
     assert told["action"] == Action.IDLE
 
 
+def test_a_flood_is_named(penlatch: Invoke, verbs: ScriptedVerbs) -> None:
+    assert "not stored" not in penlatch("status").stdout
+    verbs.health = health(unstored=17)
+    assert "17 errors and retries of this day were counted and not stored" in penlatch("status").stdout
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(3.2, "3 s"), (61, "1 min"), (3600, "1 h"), (90_061, "1 d 1 h 1 min"), (0, "0 s")]
 )

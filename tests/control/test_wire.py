@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,6 +17,7 @@ from penlatch.control import conversation
 from penlatch.control import guests as guests_module
 from penlatch.control.conversation import PIPELINED
 from penlatch.control.wire import LARGEST_CALL, Call, Reply
+from penlatch.messages import Verdict
 from support.examples import BOB, armed, decision
 from support.waiting import PATIENCE_S, eventually
 
@@ -201,3 +203,19 @@ def test_calls_survive_the_wire(sent: Call) -> None:
 @settings(max_examples=50)
 def test_replies_survive_the_wire(sent: Reply) -> None:
     assert Reply.from_bytes(sent.to_bytes()) == sent
+
+
+@pytest.mark.parametrize(("root", "probability"), [(0, 0.4987654), (-1, 0.49)])
+async def test_root_alone_sees_a_probability_in_full(
+    socket_path: Path, terminal: ScriptedVerbs, monkeypatch: pytest.MonkeyPatch, root: int, probability: float
+) -> None:
+    monkeypatch.setattr(conversation, "ROOT", os.geteuid() if root == 0 else root)
+    near = decision(2, verdict=Verdict.NO_MATCH, probability=0.4987654)
+    terminal.script, terminal.journal = [armed(), near], [near]
+    (answer,) = await exchange(socket_path, call("org.penlatch.Decisions"))
+    assert answer["parameters"]["decisions"][0]["probability"] == probability
+    for more in (True, False):
+        async with connected(socket_path) as (reader, writer):
+            writer.write(call("org.penlatch.Verify", parameters={"user": "alice"}, more=more))
+            replies = [json.loads((await reader.readuntil(b"\0"))[:-1]) for _ in range(2 if more else 1)]
+        assert replies[-1]["parameters"]["decision"]["probability"] == probability

@@ -59,7 +59,7 @@ def sign(terminal: Terminal, tablet: Isdv4Tablet) -> None:
     """Have ada sign until she is recognised."""
     rng = np.random.default_rng(7)
     for _ in range(5):
-        acted = terminal.act("verify", "ada", hands=[partial(tablet.play, ADA.genuine(rng))])
+        acted = terminal.act("verify", "ada", "--purpose", "door", hands=[partial(tablet.play, ADA.genuine(rng))])
         if acted.status == 0:
             return
     raise AssertionError(terminal.log())

@@ -52,7 +52,10 @@ async def test_enrol_sign_forge_and_each_decision_reaches_a_subscriber(
 
         for acted in signed:
             message = await observer.next(DECISION, after=acted.last["seq"] - 1)
-            assert message.body == acted.last
+            told = dict(message.body)
+            exact = acted.last["probability"]
+            assert abs(told.pop("probability") - exact) < 0.0051
+            assert [told[name] == acted.last[name] for name in told] == [True] * len(told)
             assert (message.qos, message.retain) == (1, False)
             assert message.body["historical"] is False
             assert message.body["latency_ms"] > 0
@@ -135,9 +138,11 @@ async def test_birth_farewell_and_will(door: Door) -> None:
         assert await asyncio.to_thread(door.terminal.stop) == 0
         assert (await observer.next(STATE, after=1)).body["state"] == "offline"
         await asyncio.to_thread(door.terminal.start)
-        assert (await observer.next(STATE, after=2)).body == {"state": "online", "boot": 3, "conn": 1}
+        birth = (await observer.next(STATE, after=2)).body
+        instance = (await asyncio.to_thread(Client(door.terminal.socket).info)).instance
+        assert birth == {"state": "online", "boot": 3, "conn": 1, "instance": instance}
         await asyncio.to_thread(door.terminal.kill)
-        assert (await observer.next(STATE, after=3)).body == {"state": "lost", "boot": 3, "conn": 1}
+        assert (await observer.next(STATE, after=3)).body == birth | {"state": "lost"}
 
 
 async def test_decisions_wait_for_the_broker_and_arrive_once_in_order(door: Door, ada: Writer) -> None:
@@ -194,9 +199,10 @@ async def test_its_own_bolt_opens_for_a_match_and_for_nobody_else(
     rng = np.random.default_rng(11)
     try:
         new_door.switch_on()
-        forged = await asyncio.to_thread(new_door.verify, "ada", eve.genuine(rng))
-        genuine = await asyncio.to_thread(new_door.verify, "ada", ada.genuine(rng))
-        assert (forged.last["verdict"], genuine.last["verdict"]) == ("no_match", "match")
+        forged = await asyncio.to_thread(new_door.verify, "ada", eve.genuine(rng), purpose="door")
+        checked = await asyncio.to_thread(new_door.verify, "ada", ada.genuine(rng), purpose="check")
+        genuine = await asyncio.to_thread(new_door.verify, "ada", ada.genuine(rng), purpose="door")
+        assert [a.last["verdict"] for a in (forged, checked, genuine)] == ["no_match", "match", "match"]
         await eventually(opened.exists)
         assert Client(new_door.terminal.socket).status().bolt == Part(ok=True, detail="shut")
     finally:

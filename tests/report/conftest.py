@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penlatch.messages import Request, Verb
+    from penlatch.report.signing import Signer
     from support.fixtures import Launch
 
 
@@ -46,6 +47,8 @@ async def launch(password_file: Path) -> AsyncIterator[Launch]:
             outbox: MemoryOutbox | None = None,
             handle: Any = answer_ok,
             changed: Any = None,
+            signer: Signer | None = None,
+            instance: str | None = None,
             **keys: Any,
         ) -> Publisher:
             usual: dict[str, Any] = {
@@ -61,6 +64,8 @@ async def launch(password_file: Path) -> AsyncIterator[Launch]:
                 outbox=outbox or MemoryOutbox(),
                 handle=handle,
                 changed=changed,
+                signer=signer,
+                instance=instance,
             )
             stack.push_async_callback(publisher.stop)
             return publisher

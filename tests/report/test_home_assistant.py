@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pytest
 
 from penlatch.messages import Decision, Health, State, Verdict
 from penlatch.report.home_assistant import config_topic, description
@@ -65,10 +67,31 @@ def test_every_field_that_a_template_reads_is_in_its_message() -> None:
 
 def test_a_late_decision_is_an_event_of_its_own_type() -> None:
     event = told()["cmps"]["decision"]
-    assert event["event_types"] == [*Verdict, "historical"]
+    assert event["event_types"] == [*Verdict, "historical", "other_purpose"]
     assert "'historical' if value_json.historical else value_json.verdict" in event["value_template"]
     assert decision(1).historical is False
     assert health().ok
+
+
+@pytest.mark.parametrize(
+    ("changed", "told_type"),
+    [
+        ({"purpose": "door"}, "match"),
+        ({"purpose": "login"}, "other_purpose"),
+        ({"purpose": "check"}, "other_purpose"),
+        ({"purpose": "locker"}, "other_purpose"),
+        ({"purpose": "login", "historical": True}, "historical"),
+        ({"purpose": "door", "historical": True}, "historical"),
+        ({"purpose": "login", "verdict": Verdict.NO_MATCH}, "no_match"),
+        ({"purpose": "door", "verdict": Verdict.ERROR}, "error"),
+    ],
+)
+def test_only_a_fresh_match_for_a_door_is_an_event_of_type_match(changed: dict[str, object], told_type: str) -> None:
+    expression = told()["cmps"]["decision"]["value_template"].removeprefix("{{ ").removesuffix(" | to_json }}")
+    values = msgspec.convert(msgspec.to_builtins(decision(1, **changed)), dict)
+    # A conditional and an `and` mean the same in Jinja and in Python.
+    event = eval(expression, {"value_json": SimpleNamespace(**values)})  # noqa: S307 - of our own making
+    assert (event["event_type"], event["purpose"]) == (told_type, values["purpose"])
 
 
 def test_a_name_with_dots_is_an_identifier() -> None:

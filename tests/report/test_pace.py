@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from paho.mqtt.enums import MQTTProtocolVersion as Version
 
 from penlatch.report.backoff import FIRST_S, LONGEST_S, Backoff
 from penlatch.report.negotiation import CLOSES, Negotiation
-from penlatch.report.outbox import is_historical
-from support.examples import BOOT
-from support.outboxes import recent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,20 +93,3 @@ def test_a_broker_that_is_awake_and_silent_again_keeps_3_1_1(says: Callable[[Neg
     for _ in range(10):
         negotiation.silent()
     assert negotiation.stepped_down
-
-
-@given(st.floats(min_value=-1e6, max_value=1e6, allow_nan=False))
-def test_a_decision_is_historical_when_its_time_is_not_now(age_s: float) -> None:
-    now = datetime.now(UTC)
-    taken = recent(1, age_s=0)
-    time = datetime.fromisoformat(taken.time)
-    late = is_historical(taken, boot=BOOT, now=time + timedelta(seconds=age_s), after_s=10)
-    assert late == (abs(timedelta(seconds=age_s).total_seconds()) > 10)
-    assert is_historical(taken, boot=BOOT + 1, now=now, after_s=10)
-
-
-@pytest.mark.parametrize("time", ["", "yesterday", "2026-01-01T00:00:00"])
-def test_a_decision_without_a_proper_time_is_historical(time: str) -> None:
-    nowhen = recent(1)
-
-    assert is_historical(msgspec.structs.replace(nowhen, time=time), boot=BOOT, now=datetime.now(UTC), after_s=10)

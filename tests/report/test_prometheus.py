@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from penlatch.messages import AuditHead, Locked, Part
 from penlatch.report.prometheus import metrics
 from support.examples import health
@@ -31,6 +33,20 @@ def test_every_sample_has_a_type_and_a_meaning_before_it() -> None:
         else:
             assert line.partition("{")[0] in named
     assert text.endswith("\n")
+
+
+def test_the_parser_of_prometheus_reads_every_family() -> None:
+    text = metrics(health(outbox_unheard=2, outbox_age_s=1.25), terminal="door-1")
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    assert sum(len(family.samples) for family in families.values()) == len(samples(text))
+    for family in families.values():
+        assert family.type in {"gauge", "counter"}
+        assert family.documentation
+        assert all(sample.labels["terminal"] == "door-1" for sample in family.samples)
+    assert families["penlatch_outbox_unheard"].samples[0].value == 2
+    assert families["penlatch_outbox_age_seconds"].samples[0].value == 1.25
+    parts = {sample.labels["part"] for sample in families["penlatch_part_ok"].samples}
+    assert {"pen", "models", "store", "outbox", "broker", "clock", "disk"} <= parts
 
 
 def test_what_is_wrong_shows() -> None:

@@ -78,7 +78,7 @@ async def test_a_decision_is_published_as_it_was_committed(broker: Mosquitto, la
         "verdict": "match",
         "done": True,
         "reason": "agrees",
-        "probability": 0.9312,
+        "probability": 0.93,
         "threshold": 0.5,
         "attempt": 1,
         "pen": None,

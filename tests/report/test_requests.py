@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from penlatch.asker import BROKER, asking
 from penlatch.errors import RequestError
 from penlatch.messages import Action, Armed, Response
-from penlatch.report.requests import CONCURRENT, LARGEST_REQUEST
+from penlatch.report.admission import BURST, PER_S, Admission
+from penlatch.report.delivery import Incoming
+from penlatch.report.requests import CONCURRENT, LARGEST_REQUEST, REFUSALS_BURST, REFUSALS_PER_S, Requests
+from penlatch.report.topics import Topics
 from support.broker import Observer
 from support.publishers import online
 from support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from penlatch.messages import Request, Verb
     from support.broker import Mosquitto
@@ -155,7 +160,7 @@ async def test_a_retained_request_is_dropped(
         await observer.next("penlatch/door/request/verify")
         publisher = launch(broker.port, handle=terminal.handle)
         await publisher.start()
-        await eventually(lambda: "dropped a retained request" in caplog.text)
+        await eventually(lambda: "was retained" in caplog.text)
         observer.publish("penlatch/door/request/cancel", "", retain=True)  # retained, though delivered live
         observer.publish("penlatch/door/request/status", "")
         await observer.next("penlatch/door/response/status")
@@ -184,14 +189,16 @@ def reply_to(topic: str) -> Properties:
 async def test_an_mqtt5_response_topic_is_answered_too(broker: Mosquitto, launch: Launch, terminal: Terminal) -> None:
     publisher = launch(broker.port, handle=terminal.handle)
     async with online(publisher, broker.port) as observer:
-        observer.publish("penlatch/door/request/status", "", properties=reply_to("desk/answers"))
+        observer.publish("penlatch/door/request/status", "", properties=reply_to("penlatch/door/response/desk"))
         usual = await observer.next("penlatch/door/response/status")
-        asked_for = await observer.next("desk/answers")
+        asked_for = await observer.next("penlatch/door/response/desk")
     assert usual.payload == asked_for.payload
     assert asked_for.correlation == b"42"
 
 
-@pytest.mark.parametrize("topic", ["penlatch/door/decision", "penlatch/door/state", "penlatch/gate/request/verify"])
+@pytest.mark.parametrize(
+    "topic", ["penlatch/door/decision", "penlatch/door/state", "penlatch/gate/request/verify", "desk"]
+)
 async def test_no_response_can_be_made_to_pass_for_something_else(
     broker: Mosquitto, launch: Launch, terminal: Terminal, topic: str
 ) -> None:
@@ -203,3 +210,137 @@ async def test_no_response_can_be_made_to_pass_for_something_else(
         observer.publish("mark", "")
         await observer.next("mark")
         assert len(observer.on(topic)) == before
+
+
+# --- floods --------------------------------------------------------------------------------------------------------
+
+RATE = 200
+"""Junk messages in a second."""
+SECONDS = 20
+
+JUNK: dict[str, Callable[[int], Incoming]] = {
+    "no JSON": lambda _: asks("verify", b"{" * 40),
+    "deep JSON": lambda _: asks("verify", b"[" * 4000),
+    "a number": lambda _: asks("status", b"7"),
+    "an unknown field": lambda _: asks("verify", b'{"user": "alice", "usr": 1}'),
+    "nobody named": lambda _: asks("verify", b"{}"),
+    "no such verb": lambda _: asks("open_door", b"{}"),
+    "a verb that is not allowed": lambda _: asks("delete_user", b'{"user": "alice"}'),
+    "long ago": lambda _: asks("verify", b'{"user": "alice", "time": "2020-01-01T00:00:00Z"}'),
+    "no time": lambda _: asks("verify", b'{"user": "alice", "time": "now"}'),
+    "the same again": lambda _: asks("verify", b'{"user": "alice", "transaction": "again"}'),
+    "too long": lambda _: asks("verify", b" " * (LARGEST_REQUEST + 1)),
+    "retained": lambda _: asks("verify", b'{"user": "alice"}', retained=True),
+    "another topic": lambda _: Incoming(topic="penlatch/door/request/", payload=b"", retained=False),
+    "a response topic elsewhere": lambda n: asks("verify", b"{", response_topic=f"desk/{n}"),
+    "another verb": lambda n: asks("status", f'{{"transaction": "s{n}"}}'.encode()),
+}
+
+
+def asks(verb: str, payload: bytes, **more: Any) -> Incoming:
+    return Incoming(topic=f"penlatch/door/request/{verb}", payload=payload, **({"retained": False} | more))
+
+
+class Flood:
+    """Requests of one terminal, with a clock of its own and what they publish."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.s = 0.0
+        self.answered: list[Any] = []
+        monkeypatch.setattr(time, "monotonic", lambda: self.s)
+        self.requests = Requests(
+            topics=Topics("door"),
+            allowed=("verify", "identify", "cancel", "status"),
+            handle=self._handle,
+            publish=lambda topic, payload, _: self.answered.append((topic, json.loads(payload))),
+            admission=Admission(max_age_s=30, clock=lambda: self.s),
+        )
+
+    async def _handle(self, _verb: Verb, request: Request) -> AsyncIterator[Response]:
+        yield Response(status="ok", transaction=request.transaction)
+
+    async def run(self, junk: Callable[[int], Incoming]) -> None:
+        """Send one good request a second among junk."""
+        for second in range(SECONDS):
+            for number in range(RATE):
+                self.requests.receive(junk(second * RATE + number))
+                self.s += 1 / RATE
+            good = json.dumps({"user": "alice", "transaction": f"good {second}"})
+            self.requests.receive(asks("verify", good.encode()))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        await self.requests.close()
+
+    def good(self) -> int:
+        return sum(body["status"] == "ok" and str(body["transaction"]).startswith("good") for _, body in self.answered)
+
+
+@pytest.mark.parametrize("junk", JUNK)
+async def test_junk_starves_no_request_and_is_not_answered_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, junk: str
+) -> None:
+    caplog.set_level("INFO", "penlatch.report.requests")
+    flood = Flood(monkeypatch)
+    await flood.run(JUNK[junk])
+    assert flood.good() == SECONDS
+    bound = 2 * (REFUSALS_BURST + (REFUSALS_PER_S + PER_S) * SECONDS)
+    assert len(flood.answered) - flood.good() <= bound
+    assert len(caplog.records) <= REFUSALS_BURST + REFUSALS_PER_S * SECONDS + 10
+
+
+async def test_good_requests_beyond_the_rate_are_told_so_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    flood = Flood(monkeypatch)
+    await flood.run(lambda n: asks("verify", f'{{"user": "alice", "transaction": "n{n}"}}'.encode()))
+    codes = [body["code"] for _, body in flood.answered]
+    assert "busy" in codes
+    assert len(codes) <= 2 * (BURST + PER_S * SECONDS)
+
+
+async def test_a_requester_with_a_topic_of_its_own_is_heard_beside_a_flood(monkeypatch: pytest.MonkeyPatch) -> None:
+    flood = Flood(monkeypatch)
+    mine = "penlatch/door/response/desk-7f3a"
+    for second in range(SECONDS):
+        for number in range(RATE):
+            flood.requests.receive(asks("identify", f'{{"transaction": "{second} {number}"}}'.encode()))
+            flood.s += 1 / RATE
+            await asyncio.sleep(0)
+        flood.requests.receive(asks("identify", f'{{"transaction": "{second}"}}'.encode(), response_topic=mine))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    heard = [body for topic, body in flood.answered if topic == mine]
+    assert [body["status"] for body in heard] == ["ok"] * SECONDS
+
+
+async def test_cancel_finds_room_when_everything_else_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    flood = Flood(monkeypatch)
+    asked: list[Verb] = []
+    never = asyncio.Event()
+
+    async def handle(verb: Verb, _request: Request) -> AsyncIterator[Response]:
+        asked.append(verb)
+        if verb == "verify":
+            await never.wait()
+        yield Response(status="ok")
+
+    flood.requests._handle = handle
+    for _ in range(CONCURRENT + 2):
+        flood.requests.receive(asks("verify", b'{"user": "alice"}'))
+    flood.requests.receive(asks("cancel", b""))
+    await asyncio.sleep(0)
+    assert asked == ["verify"] * CONCURRENT + ["cancel"]
+    await flood.requests.close()
+
+
+async def test_whoever_asks_over_mqtt_is_known_as_the_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    flood = Flood(monkeypatch)
+    askers = []
+
+    async def handle(_verb: Verb, _request: Request) -> AsyncIterator[Response]:
+        askers.append(asking())
+        yield Response(status="ok")
+
+    flood.requests._handle = handle
+    flood.requests.receive(asks("status", b""))
+    await asyncio.sleep(0)
+    assert askers == [BROKER]
+    await flood.requests.close()

@@ -41,7 +41,7 @@ def test_a_message_has_what_its_schema_requires_and_nothing_else(message: msgspe
     definition = schema()["$defs"][kind.__name__]
     told = msgspec.json.decode(msgspec.json.encode(message))
     assert required(kind) <= set(told) <= set(definition["properties"])
-    assert definition["additionalProperties"] is False
+    assert "additionalProperties" not in definition, "a later release may add fields"
 
 
 def test_what_may_open_is_described() -> None:

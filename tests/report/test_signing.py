@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from penlatch.messages import DOOR, Action, Decision, Grade, Reason, Verdict
 from penlatch.report.door import Door, NotOpeningError
 from penlatch.report.signing import SignatureError, Signer, verified
+from support.examples import INSTANCE
 
 SIGNER, OTHER = Signer(bytes(range(32))), Signer(bytes(32))
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
@@ -24,7 +25,7 @@ def message(signer: Signer = SIGNER, **changed: Any) -> bytes:
     """A message as the terminal publishes it."""
     fields: dict[str, Any] = {
         "terminal": "door-1", "time": NOW.isoformat(), "action": Action.VERIFY, "user": "ada", "verdict": Verdict.MATCH,
-        "done": True, "reason": Reason.AGREES, "instance": "0f" * 16, "seq": 7,
+        "done": True, "reason": Reason.AGREES, "instance": INSTANCE, "seq": 7,
         "boot": 1, "purpose": DOOR, "grade": Grade.PEN, "transaction": "nonce",
     }  # fmt: skip
     decision = Decision(**fields | changed)
@@ -34,7 +35,7 @@ def message(signer: Signer = SIGNER, **changed: Any) -> bytes:
 
 @pytest.fixture
 def door() -> Door:
-    return Door("door-1", SIGNER.jwk, now=lambda: NOW + timedelta(seconds=1))
+    return Door("door-1", SIGNER.jwk, INSTANCE, now=lambda: NOW + timedelta(seconds=1))
 
 
 def test_a_fresh_match_opens_for_its_person_and_only_once(door: Door) -> None:
@@ -46,7 +47,7 @@ def test_a_fresh_match_opens_for_its_person_and_only_once(door: Door) -> None:
 
 def test_after_a_restart_it_goes_on_from_the_number_that_was_kept() -> None:
     with pytest.raises(NotOpeningError, match="was here before"):
-        Door("door-1", SIGNER.jwk, last_seq=7, now=lambda: NOW).opens_for(message())
+        Door("door-1", SIGNER.jwk, INSTANCE, last_seq=7, now=lambda: NOW).opens_for(message())
 
 
 @pytest.mark.parametrize(

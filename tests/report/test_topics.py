@@ -37,16 +37,51 @@ def test_the_verb_of_a_topic(topic: str, verb: str | None) -> None:
     assert DOOR.verb(topic) == verb
 
 
-@pytest.mark.parametrize("topic", ["desk/answers", "penlatch/door/response/desk", "penlatchet"])
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "penlatch/door/response/desk",
+        "penlatch/door/response/desk/7",
+        "penlatch/door/response/verify",
+        "penlatch/door/response/verify/7",
+        "penlatch/door/response/Schlüssel",
+    ],
+)
 def test_an_answer_may_go_to(topic: str) -> None:
-    assert DOOR.may_answer_on(topic)
+    assert DOOR.may_answer_on(topic, verb="verify")
 
 
 @pytest.mark.parametrize(
-    "topic", ["", "#", "desk/+", "$SYS/x", "penlatch/door/decision", "penlatch/gate/response/verify", "a\0b"]
+    "topic",
+    [
+        "",
+        "#",
+        "desk/answers",
+        "desk/+",
+        "$SYS/x",
+        "homeassistant/lock/door/set",
+        "penlatch/door/decision",
+        "penlatch/door/request/verify",
+        "penlatch/gate/response/verify",
+        "penlatch/door2/response/desk",
+        "penlatch/door/response",
+        "penlatch/door/response/",
+        "penlatch/door/response//desk",
+        "penlatch/door/response/#",
+        "penlatch/door/response/+",
+        "penlatch/door/response/desk/+/7",
+        "penlatch/door/response/cancel",
+        "penlatch/door/response/status/7",
+        "penlatch/door/response/a\0b",
+        "penlatch/door/response/a\nb",
+        "penlatch/door/response/a\u202eb",
+        "penlatch/door/response/" + "x" * 300,
+        "penlatch/door/response/" + "ü" * 128,
+        "x/penlatch/door/response/desk",
+    ],
 )
 def test_an_answer_may_not_go_to(topic: str) -> None:
-    assert not DOOR.may_answer_on(topic)
+    assert not DOOR.may_answer_on(topic, verb="verify")
 
 
 @given(st.from_regex(r"[a-z_]{1,32}", fullmatch=True))

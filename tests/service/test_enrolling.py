@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
+import unicodedata
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 import pytest
 
-from penlatch.errors import RequestError
+from penlatch.errors import NameTakenError, RequestError
 from penlatch.messages import MOST_REFERENCES, Enrollment, Reason, Verdict
 from penlatch.service import judge as judge_module
 from penlatch.service.actions import STRANGERS
+from penlatch.signal.raster import HEIGHT, WIDTH
 from penlatch.sim.writer import Writer
 from support.bench import Bench, collect, decisions, traces
 from support.drawings import draw
+from support.waiting import PATIENCE_S, eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
 
     from penlatch.ink import Trace
-    from penlatch.messages import User
+    from penlatch.messages import Event, User
 
 ADA, BOB = Writer(11), Writer(12)
+OPENINGS = [1000]
+"""Seed of the last signature that opened a further sitting: none is given twice."""
 CIRCLE = draw(lambda t: (20 * np.cos(2 * np.pi * t), 20 * np.sin(2 * np.pi * t), np.full(len(t), 0.5)), [(0.0, 1.0)])
 
 
@@ -36,11 +42,19 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 
 
 async def enrolling(bench: Bench, signed: Iterable[Trace], **how: object) -> list[Enrollment]:
-    """Let ada give `signed`, and return what she is told."""
+    """Let ada give `signed`, after a signature that opens a further sitting, and return what she is told."""
+    return [event for event in await telling(bench, signed, how) if isinstance(event, Enrollment)]
+
+
+async def telling(bench: Bench, signed: Iterable[Trace], how: dict[str, object]) -> list[Event]:
     events = collect(bench.actions.enroll("ada", **how))  # type: ignore[arg-type]  # by name
+    if how.get("extend"):
+        OPENINGS[0] += 1
+        signed = [*traces(ADA, 1, seed=OPENINGS[0]), *signed]
     for trace in signed:
         await bench.listener.sign(trace)
-    return [event for event in await events if isinstance(event, Enrollment)]
+    async with asyncio.timeout(PATIENCE_S):
+        return await events
 
 
 async def person(bench: Bench) -> User:
@@ -181,8 +195,9 @@ async def test_a_second_sitting_that_is_cancelled_leaves_the_first(bench: Bench)
     await enrolling(bench, traces(ADA, 5))
     before = await person(bench)
     events = collect(bench.actions.enroll("ada", extend=True))
-    await bench.listener.sign(traces(ADA, 1, seed=1)[0])
-    await bench.listener.armed.wait()
+    for seed in (1, 2):
+        await bench.listener.sign(traces(ADA, 1, seed=seed)[0])
+    await eventually(lambda: any(decision.verdict is Verdict.MATCH for decision in bench.committed))
     await bench.actions.cancel()
     assert [e.reason for e in await events if isinstance(e, Enrollment)][-1] is Reason.CANCELLED
     assert await person(bench) == before
@@ -207,3 +222,33 @@ async def test_models_that_changed_make_templates_and_quality_anew(tmp_path: Pat
 def test_an_enrolment_of_before_reads_as_ever() -> None:
     plain = '{"kind":"enrollment","user":"a","outcome":"accepted","done":false,"reason":null,"stage":1,"stages":5}'
     assert msgspec.json.decode(plain, type=Enrollment).quality is None
+
+
+# --- Names ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_name_that_looks_like_another_is_refused_before_anybody_signs(bench: Bench) -> None:
+    await enrolling(bench, traces(ADA, 5))
+    for name in ("Ada", "\u0430da"):
+        with pytest.raises(NameTakenError, match="take it for ada"):
+            await anext(bench.actions.enroll(name))
+        with pytest.raises(NameTakenError):
+            await bench.worker.call(bench.judge.add_picture, name, bytes(HEIGHT * WIDTH))
+
+
+async def test_a_name_is_one_person_in_every_spelling(bench: Bench) -> None:
+    decomposed = unicodedata.normalize("NFD", "김지우")
+    assert decomposed != "김지우"
+    await bench.enroll(decomposed, ADA)
+    assert await bench.names() == ["김지우"]
+    for spelling in (decomposed, "김지우"):
+        events = collect(bench.actions.verify(spelling))
+        await bench.listener.sign(traces(ADA, 1, seed=len(spelling))[0])
+        (decision,) = decisions(await events)
+        assert (decision.user, decision.verdict) == ("김지우", Verdict.MATCH)
+    with pytest.raises(RequestError) as caught:
+        await anext(bench.actions.enroll(decomposed))
+    assert caught.value.code == "already_enrolled"
+    assert len(await bench.worker.call(lambda: bench.judge.decisions(limit=9, user=decomposed))) == 2
+    await bench.worker.call(bench.judge.delete_user, decomposed)
+    assert await bench.names() == []

@@ -15,6 +15,7 @@ from penlatch.store.vault import Vault
 from penlatch.verify import replay
 from support.altering import alter, rewrite
 from support.bench import Bench, collect, decisions, traces
+from training.species import SPECIES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -50,6 +51,13 @@ async def identify(bench: Bench, trace: Trace) -> Decision:
 def assert_refused(decision: Decision, user: str | None = "ada") -> None:
     assert (decision.verdict, decision.reason, decision.done) == (Verdict.NO_MATCH, Reason.REPLAY, True)
     assert (decision.user, decision.probability, decision.reasons) == (user, None, ())
+
+
+async def kept(bench: Bench) -> int:
+    """Count the signatures that are kept."""
+    store = bench.judge._store
+    assert store is not None
+    return len(await bench.worker.call(store.signature_ids))
 
 
 def played_back(trace: Trace) -> Trace:
@@ -105,11 +113,10 @@ async def test_all_of_it_is_remembered_after_a_restart(tmp_path: Path, bench: Be
 async def test_a_replay_pushes_nothing_out(bench: Bench) -> None:
     trace = traces(ADA, 1, seed=12)[0]
     await verify(bench, trace)
-    assert bench.judge._memory
-    before = len(bench.judge._memory)
+    before = await kept(bench)
     for _ in range(3):
         assert_refused(await verify(bench, trace))
-    assert len(bench.judge._memory) == before
+    assert await kept(bench) == before
 
 
 async def test_a_reference_is_given_once(bench: Bench) -> None:
@@ -123,13 +130,38 @@ async def test_a_reference_is_given_once(bench: Bench) -> None:
     assert_refused(await verify(bench, given[2], "bob"), user="bob")
 
 
-async def test_whoever_is_deleted_is_forgotten(bench: Bench) -> None:
-    trace = traces(ADA, 1, seed=14)[0]
-    await verify(bench, trace)
+def own_hand(seed: int) -> Trace:
+    return traces(ADA, 1, seed=seed)[0]
+
+
+async def test_whoever_is_deleted_leaves_marks_that_hold_no_name_and_refuse_the_recording(bench: Bench) -> None:
+    accepted, enrolled = own_hand(14), traces(ADA, 1)[0]
+    assert (await verify(bench, accepted)).verdict is Verdict.MATCH
     await bench.worker.call(bench.judge.delete_user, "ada")
-    assert bench.judge._memory is not None
-    assert len(bench.judge._memory) == 0
-    assert [e for e in await bench.enroll("ada", ADA) if isinstance(e, Enrollment)][-1].outcome == "enrolled"
+    assert await kept(bench) == 0
+    await bench.know("eve", BOB)
+    for trace in (accepted, played_back(accepted), enrolled):
+        assert_refused(await verify(bench, trace, "eve"), user="eve")
+    assert (await verify(bench, own_hand(300), "eve")).reason is not Reason.REPLAY
+
+
+async def test_parts_and_mixtures_of_earlier_signatures_are_refused(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, lockout={"enabled": False})
+    await bench.open()
+    await bench.know("ada", ADA)
+    first, second, own = (own_hand(seed) for seed in (20, 21, 22))
+    for trace in (first, second):
+        assert (await verify(bench, trace)).verdict is Verdict.MATCH
+    rng = np.random.default_rng(0)
+    for name in ("spliced, 0.50 + another recording", "halves swapped", "average, 0.5 to 0.5"):
+        attack = SPECIES[name]([first, second], own, rng)
+        assert attack is not None
+        assert_refused(await verify(bench, attack))
+    mean = SPECIES["average, 0.35 to 0.65"]([second, first], own, rng)
+    assert mean is not None
+    assert (await identify(bench, mean)).verdict is Verdict.NO_MATCH
+    assert (await verify(bench, own)).verdict is Verdict.MATCH
+    await bench.close()
 
 
 async def test_references_of_a_penlatch_that_remembered_nothing_are_taken_in(tmp_path: Path, bench: Bench) -> None:
@@ -179,8 +211,8 @@ async def test_a_replay_is_told_from_what_and_without_a_coordinate(
     assert_refused(await verify(bench, trace))
     told = caplog.text
     assert "a replay of the matched signature of ada" in told
-    points = replay.course(trace)[0, :, :2]
-    assert not any(f"{x}, {y}" in told for x, y in points[np.abs(points).min(axis=1) > 99])
+    line = replay.course(trace).line
+    assert not any(f"{place:.3f}" in told for place in np.concatenate((line.real, line.imag)) if abs(place) > 0.1)
 
 
 async def test_a_replay_is_a_failure_in_the_journal(bench: Bench) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from penlatch.errors import RequestError
+from penlatch.errors import NameTakenError, RequestError
 from penlatch.messages import Action, Decision, Enrollment, Health, Locked, Reason, Request, Response, Verdict, Way
 from penlatch.service import remote
 from support.examples import ALICE, BOB, armed, decision, health, unjudged
@@ -223,11 +223,21 @@ async def test_cancelling_whoever_waits_for_a_response_closes_the_verb(verbs: Sc
 
 
 async def test_a_decision_is_the_same_one_that_the_terminal_took(verbs: ScriptedVerbs) -> None:
-    taken = decision(5, transaction="card-7")
+    taken = decision(5, transaction="card-7", probability=0.926543)
     verbs.script = [taken]
     (response,) = await answers(verbs, "verify", Request(user="alice", transaction="card-7"))
     assert isinstance(response.data, Decision)
-    assert response.data is taken
+    assert response.data == msgspec.structs.replace(taken, probability=0.93)
+
+
+@pytest.mark.parametrize("may_list", [False, True])
+async def test_a_refusal_names_somebody_else_only_to_those_who_may_list_people(
+    verbs: ScriptedVerbs, *, may_list: bool
+) -> None:
+    verbs.script = [NameTakenError(name="\u0430lice", existing="alice")]
+    answers = [r async for r in remote.answer(verbs, "enroll", Request(user="\u0430lice"), may_list=may_list)]
+    assert [(r.status, r.code) for r in answers] == [("error", "already_enrolled")]
+    assert ("alice" in (answers[0].error or "")) is may_list
 
 
 # --- lockouts -------------------------------------------------------------------------------------------------

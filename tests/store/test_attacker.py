@@ -209,6 +209,7 @@ def test_nor_where_everybody_had_been_deleted(copy: Path, life: Life) -> None:
 
 def test_rows_of_an_earlier_enrolment_of_the_same_name_do_not_even_open(copy: Path, life: Life) -> None:
     store = Store.open(copy, life.vault)
+    store._database._follower = None  # what the seals alone are worth
     put_back(copy, life.backups[0], {"references"}, rows=lambda number: number % 2 == 0)
     with pytest.raises(StoreError, match="enrol carl again"):
         store.references("carl")
@@ -322,12 +323,12 @@ class TestWhileItRuns:
         self, copy: Path, running: Store, draft: Callable[..., DecisionDraft]
     ) -> None:
         made = running.record(draft(user="eve", verdict=Verdict.NO_MATCH))
-        assert running.pending(limit=9)[-1] == made
+        assert running.pending(limit=9)[-1].decision == made
         alter(copy, "UPDATE decisions SET verdict = 'match' WHERE seq = (SELECT max(seq) FROM decisions)")
-        with pytest.raises(StoreError, match=f"decision {made.seq}, which waits"):
+        with pytest.raises(StoreError, match=f"decision {made.seq}"):
             running.pending(limit=9)
         alter(copy, ADDED["a decision in a new place"], "INSERT INTO outbox (seq) VALUES (99)")
-        with pytest.raises(StoreError, match="decision 99, which waits"):
+        with pytest.raises(StoreError, match="rows of outbox"):
             running.pending(limit=9, after=made.seq)
         running.close()
 
@@ -345,3 +346,79 @@ class TestWhileItRuns:
         running.record(draft())
         running.heartbeat()
         running.close()
+
+
+def test_rows_that_another_process_put_back_for_a_moment_are_never_read(copy: Path, life: Life) -> None:
+    """Nothing is written meanwhile, and everything is as it was before the next transaction."""
+    store = Store.open(copy, life.vault)
+    put_back(copy, life.backups[0], {"users", "references", "templates", "lockouts", "calibrations", "pictures"})
+    reads: tuple[Callable[[], object], ...] = (
+        *(store.users, store.templates, store.lockouts, store.calibration, store.signature_ids),
+        *(lambda: store.references("ada"), lambda: store.pictures("dora"), lambda: store.history("bob")),
+    )
+    for read in reads:
+        with pytest.raises(StoreError, match="changed while it was in use"):
+            read()
+    put_back(copy, life.path, {"users", "references", "templates", "lockouts", "calibrations", "pictures"})
+    assert sorted(store.templates()) == ["ada", "carl"]
+    store.close()
+
+
+def exchange_index(path: Path) -> None:
+    """Have an index list a thousand rows that are not in its table, and none that is."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in (
+            "CREATE TABLE x (user TEXT, kind TEXT, id INTEGER PRIMARY KEY)",
+            """WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+            INSERT INTO x SELECT NULL, 'refused', i FROM n""",
+            "CREATE INDEX xi ON x (user, kind, id)",
+            "PRAGMA writable_schema = 1",
+            "CREATE TEMP TABLE roots AS SELECT name, rootpage FROM sqlite_schema",
+            """UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM roots WHERE name = 'signatures_of_before_user')
+            WHERE name = 'xi'""",
+            """UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM roots WHERE name = 'xi')
+            WHERE name = 'signatures_of_before_user'""",
+        ):
+            connection.execute(statement)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("DROP TABLE x")
+        assert connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
+        assert connection.execute("SELECT count(*) FROM signatures_of_before").fetchone() == (1000,)
+
+
+def test_an_index_that_lists_other_rows_than_its_table_is_refused(copy: Path, life: Life) -> None:
+    exchange_index(copy)
+    with pytest.raises(StoreError, match="damaged"):
+        Store.open(copy, life.vault)
+
+
+def test_an_index_that_is_exchanged_while_it_is_in_use_is_refused(copy: Path, life: Life) -> None:
+    store = Store.open(copy, life.vault)
+    exchange_index(copy)
+    with pytest.raises(StoreError, match="damaged"):
+        store.signature_owners()
+    store.close()
+
+
+def test_a_backup_with_such_an_index_is_none(copy: Path, tmp_path: Path) -> None:
+    exchange_index(copy)
+    with pytest.raises(StoreError, match="damaged"):
+        back_up(copy, tmp_path / "backups", keep=3)
+    assert not list((tmp_path / "backups").iterdir())
+
+
+def test_a_decision_that_was_planted_where_none_was_made_yet_is_found(path: Path, vault: Vault) -> None:
+    Store.open(path, vault).close()
+    alter(
+        path,
+        """INSERT INTO decisions (seq, boot, terminal, time, action, user, verdict, done, reason, attempt, purpose)
+        VALUES (7, 1, 'door-1', '2025-03-01T08:00:00.000Z', 'verify', 'ada', 'match', 1, 'agrees', 1, 'door')""",
+    )
+    with pytest.raises(StoreError, match="decision 7 was added"):
+        Store.open(path, vault)
+
+
+def test_a_number_without_end_is_not_taken_for_none(copy: Path, life: Life) -> None:
+    """JSON, over which the digests are, writes both as null."""
+    assert alter(copy, "UPDATE decisions SET latency_ms = 9e999 WHERE latency_ms IS NULL") > 0
+    assert_refused(copy, life.vault)

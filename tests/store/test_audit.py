@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from penlatch.store.vault import Vault
 
 DECISIONS = 6
+FAR_AHEAD = b'{"number": 1, "mac": "00", "seq": 9223372036854775807}'
 
 
 @pytest.fixture
@@ -203,10 +205,15 @@ class TestRollback:
         assert (kept.number, kept.mac) == (store.audit_head().number, store.audit_head().mac)
         store.close()
 
-    @pytest.mark.parametrize("content", [b"", b"{}", b'{"number": 1}', b"\xff"])
+    @pytest.mark.parametrize("content", [b"", b"{}", b'{"number": 1}', b"\xff", FAR_AHEAD])
     def test_a_head_that_is_none_opens_nothing(self, written: Path, vault: Vault, content: bytes) -> None:
         head.place(written).write_bytes(content)
         with pytest.raises(StoreError, match="no head of an audit"):
+            Store.open(written, vault)
+
+    def test_a_head_of_any_length_is_not_read_to_its_end(self, written: Path, vault: Vault) -> None:
+        os.truncate(head.place(written), 1 << 40)
+        with pytest.raises(StoreError, match="too large"):
             Store.open(written, vault)
 
     def test_it_moves_with_a_sign_of_life(self, path: Path, vault: Vault, draft: Callable[..., DecisionDraft]) -> None:

@@ -6,10 +6,12 @@ import shutil
 import sqlite3
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from penlatch.errors import StoreError
 from penlatch.store import backup as backup_module
+from penlatch.store import head
 from penlatch.store.backup import back_up, backups, restore
 from penlatch.store.store import Store
 from penlatch.store.vault import Vault
@@ -130,6 +132,25 @@ class TestRestore:
         path.write_bytes(content)
         assert restore(lived, path, vault).known == 7
         Store.open(path, vault).close()
+
+    @pytest.mark.parametrize("seq", [-1, 1 << 53, (1 << 63) - 1, 10**30])
+    def test_no_number_that_somebody_wrote_leaves_none_for_decisions(
+        self, lived: Path, path: Path, vault: Vault, draft: Draft, seq: int
+    ) -> None:
+        place = head.place(path)
+        place.write_bytes(msgspec.json.encode(msgspec.json.decode(place.read_bytes()) | {"seq": min(seq, 1 << 63)}))
+        if 0 <= seq < 1 << 63:
+            alter(path, f"UPDATE meta SET value = {seq} WHERE name = 'seq'")  # noqa: S608 - a number of this test
+        known = restore(lived, path, vault).known
+        assert known <= head.HIGHEST_SEQ
+        store = Store.open(path, vault)
+        assert store.record(draft()).seq == known + 1
+        store.close()
+
+    def test_it_says_whether_the_audit_knew_who_was_deleted(self, lived: Path, path: Path, vault: Vault) -> None:
+        assert restore(lived, path, vault).certain
+        alter(path, "UPDATE audit SET body = '{}' WHERE number = 2")
+        assert not restore(lived, path, vault).certain
 
     def test_an_ordinary_copy_put_back_by_hand_is_refused(self, lived: Path, path: Path, vault: Vault) -> None:
         shutil.copy(lived, path)

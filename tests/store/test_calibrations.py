@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,6 +9,7 @@ import pytest
 
 from penlatch.errors import StoreError
 from penlatch.store.store import Store
+from support.altering import alter_from_within
 from support.examples import site_calibration
 
 if TYPE_CHECKING:
@@ -41,12 +41,10 @@ def test_the_last_one_is_kept_over_a_restart(store: Store, path: Path, vault: Va
         "UPDATE calibrations SET sealed = (SELECT sealed FROM templates)",
     ],
 )
-def test_an_altered_one_is_none_that_can_be_used(store: Store, path: Path, sql: str) -> None:
+def test_an_altered_one_is_none_that_can_be_used(store: Store, sql: str) -> None:
     store.enroll("ada", references=[b"r"], template=b"t", template_version="1", time="then")
     store.keep_calibration(site_calibration())
-    with sqlite3.connect(path) as connection:
-        assert connection.execute(sql).rowcount == 1
-    connection.close()
+    assert alter_from_within(store, sql) == 1
     with pytest.raises(StoreError, match="calibrate --apply") as caught:
         store.calibration()
     assert caught.value.remedy

@@ -148,7 +148,7 @@ class TestSchema:
             assert [m.name for m in migrations.applied(database)] == list(schema.MIGRATIONS)
             assert set(database.table_names()) == {
                 "_sqlite_migrations", "audit", "calibrations", "decisions", "lockouts", "meta", "outbox", "pictures",
-                "references", "signatures_of_before", "templates", "users"
+                "references", "signature_marks", "signatures_of_before", "templates", "unjudged", "users"
             }  # fmt: skip
 
     def test_an_upgrade_keeps_everything(self, path: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,10 @@ DRAFTS = st.builds(
 )
 
 
+def waiting(store: Store, *, limit: int = 1000, after: int = 0) -> list[Decision]:
+    return [made.decision for made in store.pending(limit=limit, after=after)]
+
+
 def seqs(decisions: list[Decision]) -> list[int]:
     return [decision.seq for decision in decisions]
 
@@ -83,12 +87,12 @@ def test_failures_are_those_since_the_last_match_of_that_person(store: Store, dr
 def test_a_decision_leaves_the_outbox_when_the_broker_has_it_and_stays_a_fact(store: Store, draft: Draft) -> None:
     for _ in range(5):
         store.record(draft())
-    assert seqs(store.pending(limit=3)) == [1, 2, 3]
-    assert seqs(store.pending(limit=3, after=2)) == [3, 4, 5]
+    assert seqs(waiting(store, limit=3)) == [1, 2, 3]
+    assert seqs(waiting(store, limit=3, after=2)) == [3, 4, 5]
     store.delivered(2)
     store.delivered(2)
     store.delivered(99)
-    assert seqs(store.pending(limit=9)) == [1, 3, 4, 5]
+    assert seqs(waiting(store, limit=9)) == [1, 3, 4, 5]
     assert store.outbox_depth() == 4
     assert len(store.decisions(limit=9)) == store.last_seq() == 5
 
@@ -97,7 +101,7 @@ def test_decisions_outlive_the_person(store: Store, draft: Draft) -> None:
     store.enroll("ada", references=[b"r"], template=b"t", template_version="1", time="")
     store.record(draft(user="ada"))
     store.delete_user("ada")
-    assert seqs(store.decisions(limit=9, user="ada")) == seqs(store.pending(limit=9)) == [1]
+    assert seqs(store.decisions(limit=9, user="ada")) == seqs(waiting(store, limit=9)) == [1]
 
 
 def test_every_field_of_every_draft_comes_back(path: Path, vault: Vault) -> None:
@@ -108,7 +112,7 @@ def test_every_field_of_every_draft_comes_back(path: Path, vault: Vault) -> None
         recorded = store.record(draft)
         assert recorded == draft.numbered(seq=store.last_seq(), boot=store.boot, instance=recorded.instance)
         assert store.decisions(limit=1) == [recorded]
-        assert store.pending(limit=1, after=recorded.seq - 1) == [recorded]
+        assert waiting(store, limit=1, after=recorded.seq - 1) == [recorded]
 
     comes_back()
     store.close()
@@ -236,7 +240,7 @@ def test_a_kill_in_the_middle_loses_nothing_that_was_told(path: Path, vault: Vau
         writer.stdout.close()
         told = max(int(line) for line in lines if line.endswith(b"\n"))
         store = Store.open(path, vault)
-        written = seqs(store.pending(limit=100_000))
+        written = seqs(waiting(store, limit=100_000))
         assert written == list(range(1, store.last_seq() + 1)), "without gaps, decision and outbox alike"
         assert written == sorted(seqs(store.decisions(limit=100_000)))
         assert told <= store.last_seq() <= told + 1
@@ -287,7 +291,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def it_remembers_exactly_that(self) -> None:
         assert [d.seq for d in self.facts] == list(range(1, self.store.last_seq() + 1))
         assert self.store.decisions(limit=1000) == self.facts[::-1]
-        assert self.store.pending(limit=1000) == [self.facts[seq - 1] for seq in self.waiting]
+        assert waiting(self.store) == [self.facts[seq - 1] for seq in self.waiting]
         assert self.store.outbox_depth() == len(self.waiting)
 
     def teardown(self) -> None:

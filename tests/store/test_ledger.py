@@ -118,7 +118,7 @@ class TestALaterRelease:
         store = Store.open(older, vault)
         with store._database.transaction() as connection:
             connection.execute("INSERT INTO hats VALUES ('ada', 58)")
-        assert [d.seq for d in store.pending(limit=9)] == [1]
+        assert [d.decision.seq for d in store.pending(limit=9)] == [1]
         store.close()
         Store.open(older, vault).close()
         alter(older, "UPDATE hats SET size = 59")
@@ -175,7 +175,7 @@ class TestAnEarlierRelease:
 
     def test_it_opens_and_what_waits_still_goes_out(self, earlier: Path, vault: Vault) -> None:
         store = Store.open(earlier, vault)
-        assert [d.seq for d in store.pending(limit=9)] == [1, 2, 3]
+        assert [d.decision.seq for d in store.pending(limit=9)] == [1, 2, 3]
         store.check_audit()
         store.close()
         alter(earlier, "DELETE FROM outbox WHERE seq = 2")

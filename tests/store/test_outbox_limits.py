@@ -40,7 +40,7 @@ def at(moment: datetime) -> str:
 
 
 def waiting(store: Store) -> list[int]:
-    return [decision.seq for decision in store.pending(limit=99)]
+    return [made.decision.seq for made in store.pending(limit=99)]
 
 
 def drops(path: Path) -> list[dict[str, int]]:

@@ -12,6 +12,7 @@ from penlatch.errors import RequestError, StoreError
 from penlatch.ink import Trace
 from penlatch.messages import Quality, Sitting, User
 from penlatch.store.store import StoredTemplate
+from support.altering import alter_from_within
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -191,10 +192,10 @@ class TestMoreReferences:
             "UPDATE \"references\" SET added = '2020-01-01T00:00:00.000Z' WHERE position = 3",
         ],
     )
-    def test_a_reference_does_not_open_as_what_it_is_not(self, store: Store, path: Path, sql: str) -> None:
+    def test_a_reference_does_not_open_as_what_it_is_not(self, store: Store, sql: str) -> None:
         enroll(store, "ada")
         self.adapt(store, 4)
-        altered(path, sql)
+        assert alter_from_within(store, sql) > 0
         with pytest.raises(StoreError, match="enrol ada again"):
             store.references("ada")
 
@@ -244,8 +245,8 @@ class TestTampering:
             "UPDATE templates SET sealed = zeroblob(100) WHERE user = 'ada'",
         ],
     )
-    def test_an_exchanged_or_altered_template_does_not_open(self, both: Store, path: Path, sql: str) -> None:
-        altered(path, sql)
+    def test_an_exchanged_or_altered_template_does_not_open(self, both: Store, sql: str) -> None:
+        assert alter_from_within(both, sql) > 0
         with pytest.raises(StoreError, match="enrol ada again"):
             both.templates()
 
@@ -258,8 +259,8 @@ class TestTampering:
             WHERE user = 'ada' AND position = 0""",
         ],
     )
-    def test_an_exchanged_reference_does_not_open(self, both: Store, path: Path, sql: str) -> None:
-        altered(path, sql)
+    def test_an_exchanged_reference_does_not_open(self, both: Store, sql: str) -> None:
+        assert alter_from_within(both, sql) > 0
         with pytest.raises(StoreError, match="enrol ada again"):
             both.references("ada")
 

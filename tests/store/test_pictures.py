@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
 
 from penlatch.errors import RequestError, StoreError
 from penlatch.messages import MOST_PICTURES
+from support.altering import alter_from_within
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,12 +47,10 @@ def test_a_picture_is_sealed_on_the_disk(store: Store, path: Path) -> None:
 
 
 @pytest.mark.parametrize("sql", ["UPDATE pictures SET position = 7", "UPDATE pictures SET user = 'eve'"])
-def test_a_picture_opens_for_no_other_person_and_in_no_other_place(store: Store, path: Path, sql: str) -> None:
+def test_a_picture_opens_for_no_other_person_and_in_no_other_place(store: Store, sql: str) -> None:
     store.add_picture("ada", b"one", time=THEN)
     enroll_with_a_pen(store, "eve")
-    with sqlite3.connect(path) as connection:
-        assert connection.execute(sql).rowcount == 1
-    connection.close()
+    assert alter_from_within(store, sql) == 1
     name = "eve" if "eve" in sql else "ada"
     with pytest.raises(StoreError, match=f"delete {name}"):
         store.pictures(name)

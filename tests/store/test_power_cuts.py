@@ -45,7 +45,7 @@ def assert_kept(image: Mapping[str, bytes], promises: list[str], folder: Path) -
     store.check_audit()
     seqs = [decision.seq for decision in reversed(store.decisions(limit=99))]
     assert seqs == list(range(1, len(seqs) + 1))
-    waiting = {decision.seq for decision in store.pending(limit=99)}
+    waiting = {made.decision.seq for made in store.pending(limit=99)}
     names = [user.name for user in store.users()]
     for kept in promises:
         match kept.split()[1:]:

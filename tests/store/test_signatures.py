@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from penlatch.config import Replay
@@ -100,13 +102,59 @@ def test_of_strangers_the_last_are_kept(known: Store, draft: Callable[..., Decis
 def test_in_all_there_is_a_bound_and_what_was_enrolled_goes_last(
     known: Store, draft: Callable[..., DecisionDraft], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(signatures, "MOST", 4)
+    monkeypatch.setattr(signatures, "_PRUNE_EVERY", 1)
+    monkeypatch.setattr(signatures, "most", lambda _: 4)
     for kind in ("refused", "matched", "refused", "matched"):
         known.record(draft(), seen=[seen(kind.encode(), kind=kind)], rule=RULE)
     assert courses(known) == [*ENROLLED, b"matched", b"matched"]
-    monkeypatch.setattr(signatures, "MOST", 1)
+    monkeypatch.setattr(signatures, "most", lambda _: 1)
     known.record(draft(), seen=[seen(b"matched")], rule=RULE)
     assert courses(known) == [b"bob enrolled"]
+
+
+def test_by_default_a_person_has_twenty_a_day_for_a_year_and_a_terminal_more_than_150_000() -> None:
+    assert Replay().remember >= 20 * 365
+    assert signatures.most(Replay()) > 150_000
+
+
+def test_a_signature_takes_no_more_room_than_is_said(known: Store, path: Path) -> None:
+    """A course is 2.7 kB and has 12 marks."""
+    before = path.stat().st_size
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        marks = tuple(int(mark) for mark in rng.integers(0, 2**63, 12))
+        known.keep_signatures([replace(seen(rng.bytes(2700)), marks=marks)], Replay())
+    known.close()
+    assert (path.stat().st_size - before) / 300 < signatures.BYTES
+
+
+def test_marks_outlive_a_person_and_no_number_is_given_twice(known: Store, path: Path) -> None:
+    known.keep_signatures([replace(seen(b"signed"), marks=(5, 7))], RULE)
+    (place,) = {signature for _, signature in known.marked([5, 7])}
+    known.delete_user("ada")
+    known.delete_user("bob")
+    assert sorted(known.marked([5, 6, 7])) == [(5, place), (7, place)]
+    known.keep_signatures([replace(seen(b"of nobody", None), marks=(5,))], RULE)
+    assert known.signature_ids() == [place + 1]
+    known.close()
+    with sqlite3.connect(path) as connection:
+        columns = [row[1] for row in connection.execute("PRAGMA table_info(signature_marks)")]
+    connection.close()
+    assert columns == ["mark", "signature"], "neither a name nor a time"
+
+
+def test_the_oldest_marks_go_beyond_their_bound(known: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for mark in (1, 2, 3):
+        known.keep_signatures([replace(seen(b"signed"), marks=(mark,))], RULE)
+    assert known.forget_marks(Replay()) == 0
+    monkeypatch.setattr(signatures, "MARKED_BYTES", 100_000)
+    assert known.forget_marks(Replay(megabytes=1)) == 1
+    assert [mark for mark, _ in known.marked([1, 2, 3])] == [2, 3]
+
+
+def test_the_key_of_marks_stays(known: Store) -> None:
+    assert known.mark_key() == known.mark_key()
+    assert len(known.mark_key()) == signatures.MARK_KEY_BYTES
 
 
 def test_a_deleted_person_leaves_none(known: Store, draft: Callable[..., DecisionDraft], path: Path) -> None:

@@ -69,7 +69,8 @@ def test_references_of_the_first_release_are_originals_of_their_enrolment(old: P
 
 def test_decisions_of_the_first_release_wait_on_and_have_no_list_of_reasons(old: Path, vault: Vault) -> None:
     store = Store.open(old, vault)
-    (waiting,) = store.pending(limit=10)
+    (made,) = store.pending(limit=10)
+    waiting = made.decision
     assert (waiting.seq, waiting.reason, waiting.reasons) == (1, Reason.SPEED, ())
     assert store.failures("ada", before=2) == 1
     store.close()

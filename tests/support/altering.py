@@ -12,6 +12,7 @@ from penlatch.store.database import Database
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from penlatch.store.store import Store
     from penlatch.store.vault import Vault
 
 SPOILED_AT = 14
@@ -38,6 +39,15 @@ def rewrite(path: Path, vault: Vault, *statements: str) -> None:
                 connection.execute(statement)
     finally:
         database.close()
+
+
+def alter_from_within(store: Store, statement: str) -> int:
+    """Run a statement as if an open store had; return how many rows it changed.
+
+    What comes of it shows what the seals alone are worth, since the ledger has no objection.
+    """
+    with store._database.transaction() as connection:
+        return connection.execute(statement).rowcount
 
 
 def _spoiled(sealed: bytes) -> bytes:

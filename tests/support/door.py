@@ -71,14 +71,14 @@ class Door:
         rng = np.random.default_rng(seed)
         know(self.terminal, name, iter(lambda: writer.genuine(rng), None), count=count)
 
-    def verify(self, name: str, *traces: Trace) -> Acted:
+    def verify(self, name: str, *traces: Trace, purpose: str = "check") -> Acted:
         """Ask for `name` and have `traces` signed, one for each time the terminal waits.
 
         If the machine tore a signature and nobody is recognised, `name` is asked for again. A piece is no genuine
         signature, and what is recognised is whole.
         """
         for _ in range(ATTEMPTS):
-            acted = self.terminal.act("verify", name, hands=map(self.hand, traces))
+            acted = self.terminal.act("verify", name, "--purpose", purpose, hands=map(self.hand, traces))
             if acted.status == 0 or not acted.torn:
                 break
         return acted

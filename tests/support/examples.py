@@ -55,7 +55,7 @@ def decision(seq: int = 1, **changed: object) -> Decision:
         verdict=Verdict.MATCH,
         done=True,
         reason=Reason.AGREES,
-        probability=0.9312,
+        probability=0.93,
         threshold=0.5,
     )
     return msgspec.structs.replace(match, **changed)

@@ -159,7 +159,8 @@ class Torture:
         subscriber = Subscriber(self.broker.port, result.seen)
         sections: dict[str, dict[str, Any]] = {
             "terminal": {"name": NAME},
-            "store": {"path": self.state / "penlatch.db"},
+            # No pen is there, so every decision is an error: all of them are to be stored.
+            "store": {"path": self.state / "penlatch.db", "unjudged_per_day": 1_000_000},
             "mqtt": broker_section(self.broker, self.folder),
             "log": {"level": "warning"},
         }

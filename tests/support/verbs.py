@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from typing import TYPE_CHECKING
 
+from penlatch.config import Control
+from penlatch.control.server import VarlinkServer
 from penlatch.errors import RequestError
-from penlatch.messages import Action, Way
+from penlatch.messages import CHECK, Action, Response, Way
 from support.examples import ALICE, BOB, INFO, health
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
+    from pathlib import Path
 
     from penlatch.messages import Calibration, Decision, Event, Health, Info, User
+
+
+@contextlib.contextmanager
+def served(folder: Path, verbs: ScriptedVerbs) -> Iterator[Path]:
+    """Serve `verbs` on a socket, from a thread of its own, as the daemon is a process of its own."""
+    path = folder / "penlatch.sock"
+    loop = asyncio.new_event_loop()
+    server = VarlinkServer(Control(socket=path), verbs)
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(server.start(), loop).result(10)
+    yield path
+    asyncio.run_coroutine_threadsafe(server.stop(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+    loop.close()
 
 
 class ScriptedVerbs:
@@ -33,7 +53,7 @@ class ScriptedVerbs:
         self.calibration: Sequence[Calibration | RequestError] = []
         """What `calibrate` plays."""
         self.refusal: RequestError | None = None
-        """What `enroll_picture` is refused with."""
+        """What `enroll_picture` and `history` are refused with."""
         self.under_way: Action | None = None
         """The action that `cancel` ends."""
         self.asked: list[tuple[object, ...]] = []
@@ -61,12 +81,15 @@ class ScriptedVerbs:
         finally:
             self.under_way = None
 
-    def verify(self, user: str, *, transaction: str | None = None, way: Way = Way.LOCAL) -> AsyncIterator[Event]:
-        self.asked.append(("verify", user, transaction, *((way,) if way is not Way.LOCAL else ())))
+    def verify(
+        self, user: str, *, purpose: str = CHECK, transaction: str | None = None, way: Way = Way.LOCAL
+    ) -> AsyncIterator[Event]:
+        told = (*((purpose,) if purpose != CHECK else ()), *((way,) if way is not Way.LOCAL else ()))
+        self.asked.append(("verify", user, transaction, *told))
         return self._play(Action.VERIFY)
 
-    def identify(self, *, transaction: str | None = None) -> AsyncIterator[Event]:
-        self.asked.append(("identify", transaction))
+    def identify(self, *, purpose: str = CHECK, transaction: str | None = None) -> AsyncIterator[Event]:
+        self.asked.append(("identify", transaction, *((purpose,) if purpose != CHECK else ())))
         return self._play(Action.IDENTIFY)
 
     def enroll(
@@ -106,6 +129,13 @@ class ScriptedVerbs:
             raise RequestError(code="nothing_to_cancel", problem="the terminal is idle")
         self._cancelled.set()
         return self.under_way
+
+    async def history(self, *, instance: str, first: int, last: int) -> AsyncIterator[Response]:
+        self.asked.append(("history", instance, first, last))
+        if self.refusal:
+            raise self.refusal
+        told = tuple(d for d in self.journal if d.instance == instance and first <= d.seq <= last)
+        yield Response(status="ok", decisions=told)
 
     async def list_users(self) -> list[User]:
         return list(self.people.values())

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 LET_GO_S: Final = 0.2
 """How long a pulse may take to end once it is cancelled [s]."""
 FRESH_S: Final = 2.0
-"""How old a match may be that opens [s], by the time of day: a machine that slept in between opens for nobody."""
+"""How old a match may be that opens [s], by the boot-time clock: a machine that slept in between opens for nobody."""
 
 
 UNSEEN: Final = "the end of its last pulse was not seen: it may be open, until a later pulse ends well"
@@ -84,11 +84,23 @@ class Bolt:
         marker: Path | None = None,
         changed: Callable[[], None] = lambda: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        age_s: Callable[[Decision], float] | None = None,
     ) -> None:
-        """Prepare nothing yet; `changed` is called when `health` does. `marker`: see `Doubt`."""
+        """Prepare nothing yet.
+
+        Args:
+            rule: what the configuration says.
+            actuator: what moves the bolt; None for what the configuration names.
+            marker: see `Doubt`.
+            changed: called when `health` does.
+            now: the time of day.
+            age_s: returns the age of a decision [s]; None for its age by the time of day alone.
+        """
         self._actuator = actuator or _actuator(rule)
+        self._grades = frozenset(rule.grades)
         self._changed = changed
-        self._now = now
+        self._purposes = frozenset(rule.purposes)
+        self._age_s = age_s or (lambda decision: _age_by_day_s(decision, now()))
         self._moving: asyncio.Task[None] | None = None
         self._stopped = False
         self._doubt = Doubt(marker)
@@ -114,14 +126,20 @@ class Bolt:
         return True
 
     def decided(self, decision: Decision) -> None:
-        """Open, if this is a fresh match; called for every decision, after it was committed."""
+        """Open, if this is a fresh match for a purpose of the bolt; called for every committed decision."""
         if decision.verdict is not Verdict.MATCH or not decision.done or decision.historical or decision.user is None:
+            return
+        if decision.purpose not in self._purposes:
+            log.info("the bolt stays shut: decision %d was asked for `%s`", decision.seq, decision.purpose)
+            return
+        if decision.grade not in self._grades:
+            log.warning("the bolt stays shut: decision %d is of grade %s", decision.seq, decision.grade or "none")
             return
         if not self.look():
             log.error("the bolt stays shut for decision %d: %s", decision.seq, self.health.detail)
             return
-        age_s = (self._now() - datetime.fromisoformat(decision.time)).total_seconds()
-        if not -FRESH_S <= age_s <= FRESH_S:
+        age_s = self._age_s(decision)
+        if not age_s <= FRESH_S:
             log.warning("the bolt stays shut: decision %d is %.1f s old", decision.seq, age_s)
             return
         if self._moving and not self._moving.done():
@@ -185,6 +203,10 @@ class Bolt:
         if part != self.health:
             self.health = part
             self._changed()
+
+
+def _age_by_day_s(decision: Decision, now: datetime) -> float:
+    return abs((now - datetime.fromisoformat(decision.time)).total_seconds())
 
 
 def _actuator(rule: Rule) -> Actuator:

@@ -70,8 +70,9 @@ class Listener:
 
     @property
     def signing(self) -> bool:
-        """True while somebody is in the middle of a signature."""
-        return self._armed and self._segmenter is not None and self._segmenter.deadline is not None
+        """True while somebody is in the middle of a signature, and until a complete one was taken by `capture`."""
+        under_way = self._segmenter is not None and self._segmenter.deadline is not None
+        return self._armed and (under_way or not self._captures.empty())
 
     def look(self) -> None:
         """Look whether a quiet pen can still send anything; if not, it is lost. Cheap enough for every report.
@@ -84,14 +85,17 @@ class Listener:
             self._source.check()
 
     def arm(self) -> None:
-        """From now on captures count; what the pen did before is forgotten."""
+        """From now on captures count; what the pen did before is forgotten.
+
+        The rest of a signature that began while captures counted for something else never counts.
+        """
         self._forget()
         self._armed = True
 
     def disarm(self) -> None:
         """From now on what the pen does is ignored, a signature under way included."""
-        self._armed = False
         self._forget()
+        self._armed = False
 
     async def capture(self) -> Capture:
         """Wait for the next capture while armed."""
@@ -182,7 +186,7 @@ class Listener:
     def _forget(self) -> None:
         self._stop_timer()
         if self._segmenter:
-            self._segmenter.reset()
+            self._segmenter.reset(swallow=self._armed)
         while not self._captures.empty():
             self._captures.get_nowait()
 

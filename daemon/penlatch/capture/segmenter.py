@@ -139,9 +139,16 @@ class Segmenter:
         self._phase, self._state, self._torn = _Phase.READY, PenState.AWAY, False
         return capture
 
-    def reset(self) -> None:
-        """Forget an open signature. A pen already in contact must lift before the next begins."""
+    def reset(self, *, swallow: bool = False) -> None:
+        """Forget an open signature. A pen already in contact must lift before the next begins.
+
+        With `swallow`, the rest of an open signature is swallowed until the pen is idle. What is swallowed already
+        stays so: the rest of a signature never becomes the next one.
+        """
         self._columns.clear()
+        if self._phase is _Phase.SWALLOWING or (swallow and self._phase is _Phase.OPEN):
+            self._phase = _Phase.SWALLOWING
+            return
         self._phase = _Phase.LIFTING if self._state is PenState.CONTACT else _Phase.READY
 
     @property

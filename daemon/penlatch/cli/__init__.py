@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from penlatch import __version__
-from penlatch.cli import environment
+from penlatch.cli import environment, screen
 from penlatch.cli.exits import Exit, report
 from penlatch.errors import ConfigError, PenlatchError
 
@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "decisions": "penlatch.cli.watch:decisions",
     "monitor": "penlatch.cli.watch:monitor",
     "status": "penlatch.cli.watch:status",
+    "info": "penlatch.cli.info:info",
     "devices": "penlatch.cli.devices:devices",
     "doctor": "penlatch.cli.doctor:doctor",
     "record": "penlatch.cli.record:record",
@@ -42,14 +43,15 @@ class _Root(click.Group):
     """The group of all commands, which turns what went wrong into one sentence and an exit status."""
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **more: Any) -> Any:
-        """Run, as click does; `penlatch pam` without the environment, which click itself would believe."""
+        """Run with a guarded screen; `penlatch pam` without the environment, which click itself would believe."""
         given = sys.argv[1:] if args is None else args
-        if environment.COMMAND not in given:
-            return super().main(args, *rest, **more)
-        if args is None:
-            environment.isolate(given)
-        with environment.disbelieved():
-            return super().main(args, *rest, **more)
+        with screen.guarded():
+            if environment.COMMAND not in given:
+                return super().main(args, *rest, **more)
+            if args is None:
+                environment.isolate(given)
+            with environment.disbelieved():
+                return super().main(args, *rest, **more)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Name the commands without importing them."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from penlatch.cli import screen
 from penlatch.cli.exits import Exit
 from penlatch.cli.options import connects, json_option
 from penlatch.errors import RequestError
@@ -55,10 +56,10 @@ def _follow(steps: Iterator[Calibration], *, as_json: bool) -> SiteCalibration:
         if as_json:
             click.echo(msgspec.json.encode(step).decode())
         elif watched and not step.done:
-            click.echo(f"\r{100 * step.progress:3.0f} %", err=True, nl=False)
+            screen.control(f"\r{100 * step.progress:3.0f} %", err=True)
         if step.result is not None:
             if watched:
-                click.echo("\r     \r", err=True, nl=False)
+                screen.control("\r     \r", err=True)
             return step.result
     raise RequestError(code="unavailable", problem="the daemon stopped before there was a result")
 

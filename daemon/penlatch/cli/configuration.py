@@ -11,6 +11,7 @@ from penlatch.cli.exits import Exit
 from penlatch.cli.options import config_option, json_option
 from penlatch.config import DEFAULT_PATH, load
 from penlatch.errors import ConfigError
+from penlatch.foreign import plain
 
 
 @click.group()
@@ -37,12 +38,12 @@ def check(ctx: click.Context, file: Path | None, *, as_json: bool) -> None:
         load(path)
     except ConfigError as error:
         if as_json:
-            found = {"ok": False, "file": str(path), "key": error.key, "problem": error.problem}
+            found = {"ok": False, "file": plain(path), "key": error.key, "problem": error.problem}
             click.echo(msgspec.json.encode(found).decode())
         else:
             click.echo(str(error), err=True)
         ctx.exit(Exit.NO)
-    click.echo(msgspec.json.encode({"ok": True, "file": str(path)}).decode() if as_json else "ok")
+    click.echo(msgspec.json.encode({"ok": True, "file": plain(path)}).decode() if as_json else "ok")
 
 
 @config.command()

@@ -11,6 +11,7 @@ import msgspec
 
 from penlatch.cli.holders import holders
 from penlatch.cli.options import json_option
+from penlatch.foreign import WORDS, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -44,12 +45,12 @@ def evdev_devices(pens: Iterable[PenDescription]) -> Iterator[Device]:
         yield Device(
             kind="evdev",
             path=str(pen.path),
-            name=pen.name,
+            name=plain(pen.name, WORDS),
             usable=pen.is_pen,
             write=f"evdev:{pen.path}" if pen.is_pen or not pen.readable else None,
-            uniq=pen.uniq or None,
+            uniq=plain(pen.uniq, WORDS) or None,
             vendor_product=pen.vendor_product or None,
-            problem=pen.objection or _blemish(pen),
+            problem=plain(pen.objection) if pen.objection else _blemish(pen),
             remedy=pen.remedy,
             open_in=tuple(holders(str(pen.path))) if pen.is_pen or not pen.readable else (),
         )
@@ -65,7 +66,7 @@ def serial_device(path: str, description: str, *, may_use: bool) -> Device:
     return Device(
         kind="serial",
         path=path,
-        name=description,
+        name=plain(description, WORDS),
         usable=may_use,
         write=f"isdv4:{path}",
         open_in=tuple(holders(path)),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
+from penlatch.cli import screen
 from penlatch.cli.exits import Exit
 from penlatch.cli.options import config_option, json_option
 
@@ -20,7 +22,8 @@ MARKS = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "
 
 def _tell(finding: Finding) -> None:
     mark, colour = MARKS[finding.state]
-    click.echo(f"{click.style(mark, fg=colour)}  {finding.name:<14} {finding.detail}")
+    screen.control(click.style(mark, fg=colour) if sys.stdout.isatty() else mark)
+    click.echo(f"  {finding.name:<14} {finding.detail}")
     if finding.remedy and finding.state != "ok":
         click.echo(f"{'':<20} → {finding.remedy}")
 

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penlatch.foreign import plain
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -36,6 +38,6 @@ def _has_open(process: Path, wanted: str) -> bool:
 
 def _name(process: Path) -> str:
     try:
-        return (process / "comm").read_text(encoding="utf-8", errors="replace").strip()
+        return plain((process / "comm").read_text(encoding="utf-8", errors="replace").strip())
     except OSError:
         return "a program that has ended"

@@ -7,8 +7,11 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from penlatch.foreign import LINE, plain
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import TracebackType
 
 PRIORITIES: Mapping[int, int] = {
     logging.CRITICAL: 2,
@@ -19,14 +22,34 @@ PRIORITIES: Mapping[int, int] = {
 }
 """syslog priority of each level (sd-daemon(3))."""
 
+TRACEBACK = "| "
+"""Begin of each line of a traceback, so that no line break in its error looks like another record."""
 
-class JournalFormatter(logging.Formatter):
+
+class PlainFormatter(logging.Formatter):
+    """Write plain text: a record is one line, and each line of a traceback is marked as part of one.
+
+    Foreign text in a record can neither begin a line of its own nor command the terminal that shows the log.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as lines."""
+        record.message = plain(record.getMessage(), LINE)
+        if self.usesTime():
+            record.asctime = self.formatTime(record, self.datefmt)
+        lines = [self.formatMessage(record)]
+        if record.exc_info:
+            lines += [f"{TRACEBACK}{plain(line, LINE)}" for line in self.formatException(record.exc_info).splitlines()]
+        return "\n".join(lines)
+
+
+class JournalFormatter(PlainFormatter):
     """Put `<N>` before every line, also of a traceback: the journal takes each line for an entry of its own."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as prefixed lines."""
         priority = PRIORITIES.get(record.levelno, PRIORITIES[logging.INFO])
-        return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
+        return "\n".join(f"<{priority}>{line}" for line in super().format(record).split("\n"))
 
 
 def speaks_to_journal(environ: Mapping[str, str], descriptor: int) -> bool:
@@ -48,7 +71,13 @@ def set_up(level: str) -> None:
     if speaks_to_journal(os.environ, sys.stderr.fileno()):
         handler.setFormatter(JournalFormatter("%(name)s: %(message)s"))
     else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+        handler.setFormatter(PlainFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    sys.excepthook = _unforeseen
+
+
+def _unforeseen(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Log what nobody caught: Python itself would print its text as it is."""
+    logging.getLogger("penlatch").critical("an unforeseen error", exc_info=(kind, error, trace))

@@ -13,6 +13,7 @@ from penlatch.cli.exits import Exit
 from penlatch.cli.options import config_option, find_config, json_option
 from penlatch.cli.sentences import SENTENCES
 from penlatch.errors import TraceError
+from penlatch.foreign import plain
 from penlatch.messages import Probability, Reason, Verdict
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def _template(verifier: Verifier, paths: Sequence[Path], config: Config) -> Temp
                 raise TraceError(problem=problem, path=path)
             analyses.append(verifier.analyse(capture))
             if len(analyses) > 1 and not verifier.agrees(analyses[:-1], analyses[-1]):
-                click.echo(f"{path}: {SENTENCES[Reason.DISAGREES].what}; enrolment would refuse it.", err=True)
+                click.echo(f"{plain(path)}: {SENTENCES[Reason.DISAGREES].what}; enrolment would refuse it.", err=True)
     try:
         return verifier.template(analyses)
     except ValueError as error:
@@ -120,11 +121,11 @@ def _judge(config: Config, references: Sequence[Path], files: Sequence[Path]) ->
     for path in files:
         for number, capture in recorded(path, config.segment, config.pen.pressure_curve):
             if isinstance(capture, Reason):
-                yield Replayed(file=str(path), signature=number, verdict=Verdict.RETRY, reason=capture)
+                yield Replayed(file=plain(path), signature=number, verdict=Verdict.RETRY, reason=capture)
                 continue
             judgement = verifier.verify(template, verifier.analyse(capture))
             yield Replayed(
-                file=str(path),
+                file=plain(path),
                 signature=number,
                 verdict=Verdict.MATCH if judgement.match else Verdict.NO_MATCH,
                 reason=judgement.reason,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from penlatch.messages import Action, Armed, Decision, Enrollment, Reason, Verdict
+from penlatch.foreign import WORDS, plain
+from penlatch.messages import CHECK, DOOR, LOGIN, Action, Armed, Decision, Enrollment, Reason, Verdict
+from penlatch.rounding import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +50,10 @@ SENTENCES: Mapping[Reason, Sentence] = {
     Reason.DISAGREES: Sentence(
         "it is unlike the signatures before it", "Sign the way you always do; the same person must give them all."
     ),
+    Reason.UNLIKE_PICTURES: Sentence(
+        "it is unlike the pictures by which this person is known",
+        "Sign as on the pictures; to enrol another signature, delete the person first: penlatch user delete NAME.",
+    ),
     Reason.TOO_SIMPLE: Sentence(
         "it is so simple that anybody could write it", "Sign with your whole name, or with more than one line."
     ),
@@ -76,17 +82,28 @@ def _because(reason: Reason) -> str:
     return f"{sentence.what}. {sentence.todo}".rstrip() if sentence.todo else f"{sentence.what}."
 
 
+USES: Mapping[str, str] = {CHECK: "", DOOR: "to open the door", LOGIN: "to log in"}
+"""For what a person signs, by the purpose. A check has no effect to be named."""
+
+
+def _use(armed: Armed) -> str:
+    """Say for what the person signs, to follow another phrase."""
+    use = USES.get(armed.purpose, f"for {armed.purpose}")
+    return f", {use}" if use else ""
+
+
 def _awaited(armed: Armed) -> str:
-    whom = f", {armed.user}" if armed.user else ""
-    return f"Sign now{whom} (attempt {armed.attempt}, {armed.timeout_s:.0f} s left)…"
+    whom = f", {plain(armed.user, WORDS)}" if armed.user else ""
+    return f"Sign now{whom}{_use(armed)} (attempt {armed.attempt}, {armed.timeout_s:.0f} s left)…"
 
 
 def _judged(decision: Decision) -> str:
     told = "match" if decision.verdict is Verdict.MATCH else "no match"
-    whom = f" {decision.user}" if decision.user else ""
+    whom = f" {plain(decision.user, WORDS)}" if decision.user else ""
     odds = ""
-    if decision.probability is not None and decision.threshold is not None:
-        odds = f", probability {decision.probability:.3f} (threshold {decision.threshold:.3f})"
+    shown = rounded(decision).probability
+    if shown is not None and decision.threshold is not None:
+        odds = f", probability {shown:.2f} (threshold {decision.threshold:g})"
     return f"{told}{whom}{odds}: {SENTENCES[decision.reason].what}{_also(decision)}"
 
 
@@ -112,18 +129,20 @@ def _enrolled(step: Enrollment) -> str:
             return f"This one cannot be used: {because}"
         case "enrolled":
             told = (
-                f"{step.stages} references were added to those of {step.user}."
+                f"{step.stages} references were added to those of {plain(step.user, WORDS)}."
                 if step.extend
-                else f"{step.user} is enrolled with {step.stages} references."
+                else f"{plain(step.user, WORDS)} is enrolled with {step.stages} references."
             )
             if step.quality is not None:
                 told += f" {_worth(step.quality)}"
-            return f"{told} Next: {step.advice} (penlatch enroll {step.user} --continue)." if step.advice else told
+            if not step.advice:
+                return told
+            return f"{told} Next: {plain(step.advice)} (penlatch enroll {plain(step.user, WORDS)} --continue)."
         case "error":
             what = (
-                f"nothing was added to the references of {step.user}"
+                f"nothing was added to the references of {plain(step.user, WORDS)}"
                 if step.extend
-                else f"{step.user} was not enrolled"
+                else f"{plain(step.user, WORDS)} was not enrolled"
             )
             return f"error: {what}: {because}"
 
@@ -147,14 +166,14 @@ def log_line(event: Event) -> str:
     """Say in one line what `event` means to somebody who watches the terminal from afar."""
     match event:
         case Armed():
-            whom = f" for {event.user}" if event.user else ""
-            return f"{event.action}{whom}: waits for attempt {event.attempt}"
+            whom = f" for {plain(event.user, WORDS)}" if event.user else ""
+            return f"{event.action}{whom}: waits for attempt {event.attempt}{_use(event)}"
         case Enrollment():
-            return f"{Action.ENROLL} of {event.user}: {_enrolled(event)}"
+            return f"{Action.ENROLL} of {plain(event.user, WORDS)}: {_enrolled(event)}"
         case Decision():
             late = " [historical]" if event.historical else ""
             if event.verdict in (Verdict.MATCH, Verdict.NO_MATCH):
-                return f"#{event.seq} {event.time} {event.action}: {_judged(event)}{late}"
-            whom = f" {event.user}" if event.user else ""
+                return f"#{event.seq} {event.time} {event.action}: {_judged(event)} [for {event.purpose}]{late}"
+            whom = f" {plain(event.user, WORDS)}" if event.user else ""
             what = SENTENCES[event.reason].what
             return f"#{event.seq} {event.time} {event.action}{whom}: {event.verdict}, {what}{late}"

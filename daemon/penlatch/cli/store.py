@@ -76,7 +76,8 @@ def restore(file: Path, config_path: Path | None, *, as_json: bool) -> None:
 
     The backup is checked to its last audit entry before anything changes, and the database that was there is moved
     aside. Numbers of decisions go on where they were. People who were deleted since stay deleted, as far as the
-    database that was there can still tell; whoever gave new references since has the old ones again.
+    database that was there can still tell, else a line says so. Whoever gave new references since has the old
+    ones again.
 
     \b
     Example:
@@ -95,11 +96,19 @@ def restore(file: Path, config_path: Path | None, *, as_json: bool) -> None:
     with held(owners.open_file(file, owner)) as source:
         owners.drop(owner)
         done = put_back(file, config.store.path, vault, source=source)
-    text = f"restored to decision {done.backed_up}; the next one is {done.known + 1}"
+    text = (
+        f"restored to decision {done.backed_up}; the next one is {done.known + 1}, of the new instance {done.instance}"
+    )
     if done.forgotten:
         text += f"\nstay deleted: {', '.join(done.forgotten)}"
-    told = {"backed_up": done.backed_up, "known": done.known, "forgotten": done.forgotten}
+    told = {"backed_up": done.backed_up, "known": done.known, "forgotten": done.forgotten, "instance": done.instance}
     _tell(text, told | {"replaced": done.replaced and str(done.replaced)}, as_json=as_json)
+    if not done.certain:
+        click.echo(
+            "penlatch: nothing here could say for certain who was deleted since the backup: "
+            "see `penlatch user list`, and delete whoever should not be there",
+            err=True,
+        )
     if done.replaced:
         click.echo(f"what was there is {done.replaced}: delete it when it is of no more use", err=True)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from penlatch import names
 from penlatch.cli.exits import Exit
 from penlatch.cli.options import connects, json_option
 from penlatch.errors import RequestError
@@ -22,9 +23,9 @@ def user() -> None:
 
 
 def _find(client: Client, name: str) -> User:
-    for person in client.list_users():
-        if person.name == name:
-            return person
+    people = {person.name: person for person in client.list_users()}
+    if (person := people.get(names.resolved(name, people))) is not None:
+        return person
     raise RequestError(code="unknown_user", problem=f"{name} is not enrolled (penlatch user list shows who is)")
 
 

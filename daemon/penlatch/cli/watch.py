@@ -11,6 +11,7 @@ import msgspec
 from penlatch.cli.exits import Exit
 from penlatch.cli.options import connects, json_option
 from penlatch.cli.sentences import log_line
+from penlatch.foreign import WORDS, plain
 from penlatch.messages import Action, Decision
 
 if TYPE_CHECKING:
@@ -105,9 +106,13 @@ WAYS: Final = {
 
 
 def _locked(locked: Locked) -> str:
-    whom = f"{locked.user}, {WAYS[locked.way]}" if locked.user else "the terminal, for identification"
+    whom = f"{plain(locked.user, WORDS)}, {WAYS[locked.way]}" if locked.user else "the terminal, for identification"
     left = f"{duration(locked.left_s)} left, until {locked.until}"
     return f"{'lockout':<12}{'':<7}{whom}: {locked.failures} signatures did not match; {left}"
+
+
+def _unstored(count: int) -> str:
+    return f"{'flood':<12}{'':<7}{count} errors and retries of this day were counted and not stored"
 
 
 def duration(seconds: float) -> str:
@@ -133,6 +138,7 @@ def health_lines(health: Health) -> list[str]:
         *([_line("backup", health.backup)] if health.backup else []),
         *([_line("certificate", health.certificate)] if health.certificate else []),
         *(_locked(each) for each in health.lockouts),
+        *([_unstored(health.unstored)] if health.unstored else []),
         f"{health.users} enrolled, {health.decisions} decisions, {health.outbox_depth} not yet delivered",
     ]
 

@@ -40,13 +40,15 @@ class Client:
     def __exit__(self, *_: object) -> None:
         """Nothing is kept open between calls."""
 
-    def verify(self, user: str, *, transaction: str | None = None) -> Generator[Event, None, None]:
-        """Ask for a signature of `user`; closing the generator before its end cancels."""
-        return self._events("Verify", user=user, transaction=transaction)
+    def verify(
+        self, user: str, *, purpose: str | None = None, transaction: str | None = None
+    ) -> Generator[Event, None, None]:
+        """Ask for a signature of `user`, for `check` unless told; closing the generator before its end cancels."""
+        return self._events("Verify", user=user, purpose=purpose, transaction=transaction)
 
-    def identify(self, *, transaction: str | None = None) -> Generator[Event, None, None]:
-        """Ask for a signature of anybody; closing the generator before its end cancels."""
-        return self._events("Identify", transaction=transaction)
+    def identify(self, *, purpose: str | None = None, transaction: str | None = None) -> Generator[Event, None, None]:
+        """Ask for a signature of anybody, for `check` unless told; closing the generator before its end cancels."""
+        return self._events("Identify", purpose=purpose, transaction=transaction)
 
     def enroll(
         self, user: str, *, references: int | None = None, extend: bool = False, transaction: str | None = None
@@ -128,7 +130,7 @@ class Client:
                 sock.connect(str(self._path))
                 if more:
                     sock.settimeout(None)  # a person may think as long as the daemon lets them
-                sock.sendall(call.to_bytes())
+                sock.sendall(_encoded(call))
                 for message in _messages(sock):
                     reply = _decode(message)
                     if reply.error is not None:
@@ -151,6 +153,13 @@ class Client:
         else:
             problem = f"{self._path}: {error.strerror or error}: journalctl -u penlatch"
         return RequestError(code="unavailable", problem=problem)
+
+
+def _encoded(call: Call) -> bytes:
+    try:
+        return call.to_bytes()
+    except UnicodeEncodeError as error:  # a word of the command line that is no text
+        raise RequestError(code="bad_request", problem="a parameter is no text in UTF-8") from error
 
 
 def _messages(sock: socket.socket) -> Iterator[bytes]:

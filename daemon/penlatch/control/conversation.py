@@ -7,10 +7,11 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from penlatch.asker import Asker, asking_as
 from penlatch.bounded import end
 from penlatch.control import interface
 from penlatch.control.interface import ServiceError
@@ -18,7 +19,9 @@ from penlatch.control.methods import METHODS, Audited, Method, Single, Stream
 from penlatch.control.wire import END, Call, Reply
 from penlatch.decoding import UNREADABLE
 from penlatch.errors import RequestError
+from penlatch.foreign import quoted
 from penlatch.messages import Armed
+from penlatch.rounding import rounded
 
 if TYPE_CHECKING:
     from penlatch.control.callers import Caller
@@ -27,6 +30,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
+ROOT = 0
+"""User id of root."""
 PIPELINED = 16
 """Calls that a client may send ahead of the replies."""
 SEND_TIMEOUT_S = 5.0
@@ -69,6 +76,10 @@ class Conversation:
             allowed: it may use org.penlatch; org.varlink.service answers everybody.
         """
         self._allowed = allowed
+        with asking_as(Asker.local(self._caller.uid)):
+            await self._converse()
+
+    async def _converse(self) -> None:
         reading = asyncio.create_task(self._read())
         try:
             while (call := await self._next_call()) is not None:
@@ -103,7 +114,7 @@ class Conversation:
         except asyncio.LimitOverrunError:
             log.warning("%s: a call that is too long", self._caller)
         except UNREADABLE as error:
-            log.warning("%s: what came is no Varlink call: %s", self._caller, error)
+            log.warning("%s: what came is no Varlink call: %s", self._caller, quoted(error))
         finally:
             self._gone.set()
             self._news.set()
@@ -129,7 +140,8 @@ class Conversation:
         try:
             method, parameters = self._resolve(call)
             if isinstance(method, Single):
-                await self._send(call, Reply(parameters=await method.call(self._verbs, parameters)))
+                answer = self._shown(await method.call(self._verbs, parameters))
+                await self._send(call, Reply(parameters=answer))
             elif isinstance(method, Audited):
                 answer = await method.call(self._verbs, parameters, f"uid {self._caller.uid}")
                 await self._send(call, Reply(parameters=answer))
@@ -157,7 +169,7 @@ class Conversation:
         if call.interface not in (interface.SERVICE, interface.NAME):
             raise ServiceError("InterfaceNotFound", interface=call.interface)
         if call.interface == interface.NAME and not self._allowed:
-            log.warning("%s may not call %s", self._caller, call.method)
+            log.warning("%s may not call %s", self._caller, quoted(call.method))
             raise RequestError(
                 code="not_allowed", problem=f"{self._caller} is not among control.allow_users or _groups"
             )
@@ -196,13 +208,22 @@ class Conversation:
             async for event in events:
                 last = _is_last(event) and not method.endless
                 if last or call.more:
-                    await self._send(call, Reply(parameters=interface.EventReply.of(event), continues=not last))
+                    reply = interface.EventReply.of(self._shown(event))
+                    await self._send(call, Reply(parameters=reply, continues=not last))
                 if last:
                     return
             raise RequestError(code="unavailable", problem="the terminal stopped before there was a result")
         finally:
             if isinstance(events, AsyncGenerator):
                 await events.aclose()
+
+    def _shown(self, told: T) -> T:
+        """Return what this caller may see of an answer or an event: root, all of it; others, rounded probabilities."""
+        if self._caller.uid == ROOT:
+            return told
+        if isinstance(told, interface.DecisionsReply):
+            return msgspec.structs.replace(told, decisions=list(map(rounded, told.decisions)))
+        return rounded(told)
 
     async def _send(self, call: Call, reply: Reply) -> None:
         """Send a reply and wait until the client has taken most of it.

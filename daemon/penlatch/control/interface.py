@@ -44,12 +44,14 @@ class VerifyParameters(Parameters, frozen=True, kw_only=True, forbid_unknown_fie
 
     user: str
     transaction: str | None = None
+    purpose: str | None = None
 
 
 class IdentifyParameters(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Of Identify."""
 
     transaction: str | None = None
+    purpose: str | None = None
 
 
 class EnrollParameters(Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):

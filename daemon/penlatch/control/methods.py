@@ -11,7 +11,7 @@ from penlatch import __version__
 from penlatch.control import interface
 from penlatch.control.interface import Parameters, ServiceError
 from penlatch.errors import RequestError
-from penlatch.messages import Calibration, Event, Request, Told
+from penlatch.messages import CHECK, Calibration, Event, Request, Told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -104,12 +104,12 @@ async def _decisions(verbs: Verbs, parameters: interface.DecisionsParameters) ->
 
 def _verify(verbs: Verbs, parameters: interface.VerifyParameters) -> AsyncIterator[Event]:
     _check(parameters)
-    return verbs.verify(parameters.user, transaction=parameters.transaction)
+    return verbs.verify(parameters.user, purpose=parameters.purpose or CHECK, transaction=parameters.transaction)
 
 
 def _identify(verbs: Verbs, parameters: interface.IdentifyParameters) -> AsyncIterator[Event]:
     _check(parameters)
-    return verbs.identify(transaction=parameters.transaction)
+    return verbs.identify(purpose=parameters.purpose or CHECK, transaction=parameters.transaction)
 
 
 def _enroll(verbs: Verbs, parameters: interface.EnrollParameters) -> AsyncIterator[Event]:

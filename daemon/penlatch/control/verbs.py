@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from penlatch.messages import Way
+from penlatch.messages import CHECK, Way
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from penlatch.messages import Action, Calibration, Decision, Event, Health, Info, User
+    from penlatch.messages import Action, Calibration, Decision, Event, Health, Info, Response, User
 
 
 class Verbs(Protocol):
@@ -20,11 +20,16 @@ class Verbs(Protocol):
     action. An action never waits for its events to be fetched.
     """
 
-    def verify(self, user: str, *, transaction: str | None = None, way: Way = Way.LOCAL) -> AsyncIterator[Event]:
-        """Ask for a signature of `user`; the last event is a decision with `done`. Failures count for `way` alone."""
+    def verify(
+        self, user: str, *, purpose: str = CHECK, transaction: str | None = None, way: Way = Way.LOCAL
+    ) -> AsyncIterator[Event]:
+        """Ask for a signature of `user` for a purpose; the last event is a decision with `done`.
 
-    def identify(self, *, transaction: str | None = None) -> AsyncIterator[Event]:
-        """Ask for a signature of anybody; the last event is a decision with `done`."""
+        Failures count for `way` alone.
+        """
+
+    def identify(self, *, purpose: str = CHECK, transaction: str | None = None) -> AsyncIterator[Event]:
+        """Ask for a signature of anybody for a purpose; the last event is a decision with `done`."""
 
     def enroll(
         self, user: str, *, references: int | None = None, extend: bool = False, transaction: str | None = None
@@ -48,7 +53,7 @@ class Verbs(Protocol):
         """End the action under way and return which it was.
 
         Raises:
-            RequestError: `nothing_to_cancel`.
+            RequestError: `nothing_to_cancel`, also for an action that somebody else began (`asker.Asker.may_end`).
         """
 
     async def list_users(self) -> list[User]:
@@ -73,6 +78,13 @@ class Verbs(Protocol):
 
         Raises:
             RequestError: `unknown_user`, `busy`.
+        """
+
+    def history(self, *, instance: str, first: int, last: int) -> AsyncIterator[Response]:
+        """Give decisions of before again, by their numbers, in pages of which the last is `ok`; over MQTT only.
+
+        Raises:
+            RequestError: `busy`, `bad_request`, `unavailable`.
         """
 
     async def status(self) -> Health:

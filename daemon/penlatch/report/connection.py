@@ -24,6 +24,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from penlatch.foreign import quoted
 from penlatch.report.credentials import read_password, tls_context
 from penlatch.report.delivery import Delivery, End, Ending, Incoming, Outcome, Will
 from penlatch.report.oneshot import OneShotClient
@@ -51,12 +52,13 @@ LARGEST_PACKET = 64 * 1024
 _QOS = 1
 _UNSUPPORTED_VERSION = 132
 _SESSION_TAKEN_OVER = 142
+_NO_MATCHING_SUBSCRIBERS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class _Outgoing:
     topic: str
-    payload: bytes
+    payload: bytes | Callable[[], bytes]
     retain: bool
     correlation: bytes | None
     delivery: asyncio.Future[Delivery]
@@ -127,11 +129,17 @@ class Connection:
         return self._opened.done()
 
     def publish(
-        self, topic: str, payload: bytes, *, retain: bool = False, correlation: bytes | None = None
+        self,
+        topic: str,
+        payload: bytes | Callable[[], bytes],
+        *,
+        retain: bool = False,
+        correlation: bytes | None = None,
     ) -> asyncio.Future[Delivery]:
         """Publish with QoS 1; the future is resolved at the PUBACK, or as lost when the connection ends.
 
-        No more than the window of publishes is on the way at a time; the others wait here, in order.
+        No more than the window of publishes is on the way at a time; the others wait here, in order. A payload that
+        depends on the time is a function, which is called when the message leaves.
         """
         delivery: asyncio.Future[Delivery] = self._loop.create_future()
         if self.accepted:
@@ -188,7 +196,8 @@ class Connection:
             if message.correlation is not None and self._version is Version.MQTTv5:
                 properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho left it untyped
                 properties.CorrelationData = message.correlation
-            info = self._client.publish(message.topic, message.payload, _QOS, message.retain, properties)
+            payload = message.payload if isinstance(message.payload, bytes) else message.payload()
+            info = self._client.publish(message.topic, payload, _QOS, message.retain, properties)
             self._track(info.mid, message.delivery, info.rc)
 
     def _track(self, mid: int | None, delivery: asyncio.Future[Delivery], code: MQTTErrorCode) -> None:
@@ -250,7 +259,8 @@ class Connection:
         timer.cancel()
         refusal = next((code for code in codes if code.is_failure), None)
         if refusal is None:
-            _resolve(delivery, Delivery(Outcome.ACCEPTED))
+            unheard = any(code.value == _NO_MATCHING_SUBSCRIBERS for code in codes)
+            _resolve(delivery, Delivery(Outcome.ACCEPTED, unheard=unheard))
         else:
             _resolve(delivery, Delivery(Outcome.REFUSED, _text(refusal, properties)))
         self._send_waiting()
@@ -333,4 +343,4 @@ def _resolve(delivery: asyncio.Future[Delivery], outcome: Delivery) -> None:
 
 def _text(code: ReasonCode, properties: Properties | None) -> str:
     said = getattr(properties, "ReasonString", None)
-    return f"{code}: {said}" if said else str(code)
+    return f"{code}: {quoted(said)}" if said else str(code)

@@ -23,6 +23,8 @@ class Delivery:
 
     outcome: Outcome
     reason: str = ""
+    unheard: bool = False
+    """The broker took it, and says that nobody is subscribed to its topic (reason code 0x10, MQTT 5 only)."""
 
 
 class End(Enum):

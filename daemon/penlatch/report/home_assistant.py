@@ -20,12 +20,16 @@ STATUS: Final = "status"
 ONLINE: Final = b"online"
 HISTORICAL: Final = "historical"
 """Type of the event of a decision that came late: no automation opens on it that waits for `match`."""
+OTHER_PURPOSE: Final = "other_purpose"
+"""Type of the event of a match that was asked for something else than a door: likewise."""
 PARTS: Final = ("pen", "models", "store", "outbox", "broker", "clock", "disk")
 """What health tells of, each an entity of its own."""
 
 _EVENT: Final = (
-    "{{ {'event_type': 'historical' if value_json.historical else value_json.verdict, 'user': value_json.user, "
-    "'reason': value_json.reason, 'seq': value_json.seq, 'action': value_json.action} | to_json }}"
+    "{{ {'event_type': 'other_purpose' if value_json.verdict == 'match' and value_json.purpose != 'door' "
+    "and not value_json.historical else 'historical' if value_json.historical else value_json.verdict, "
+    "'user': value_json.user, 'purpose': value_json.purpose, 'reason': value_json.reason, 'seq': value_json.seq, "
+    "'action': value_json.action} | to_json }}"
 )
 
 
@@ -61,7 +65,7 @@ def description(topics: Topics) -> bytes:
             "event",
             name="Decision",
             state_topic=topics.decision,
-            event_types=[*Verdict, HISTORICAL],
+            event_types=[*Verdict, HISTORICAL, OTHER_PURPOSE],
             value_template=_EVENT,
         ),
         "connectivity": entity(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTErrorCode, MQTTProtocolVersion
 
+from penlatch.foreign import WORDS, plain
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -75,10 +77,10 @@ class OneShotClient(paho.Client):
 
     def _net_log(self, _client: paho.Client, _userdata: object, level: int, message: str) -> None:
         if level == LogLevel.MQTT_LOG_ERR and not self.problem:
-            self.problem = message
+            self.problem = plain(message, WORDS)
 
 
 def _describe(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error) or type(error).__name__
+        return plain(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
+    return plain(error, WORDS) or type(error).__name__

@@ -7,33 +7,34 @@ it ended is read and sent again on the next one. Consumers may therefore see a d
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-import msgspec
-
 from penlatch.errors import PenlatchError
+from penlatch.moment import Clocks
 from penlatch.report.backoff import Backoff
 from penlatch.report.connection import IN_FLIGHT
 from penlatch.report.delivery import Outcome
+from penlatch.report.outgoing import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from penlatch.messages import Decision
+    from penlatch.moment import Made
     from penlatch.report.connection import Connection
     from penlatch.report.delivery import Delivery
-    from penlatch.report.signing import Signer
 
 
 class Outbox(Protocol):
     """What has been decided and not yet told. The store's, behind its worker thread."""
 
-    async def pending(self, *, limit: int, after: int) -> list[Decision]:
+    async def pending(self, *, limit: int, after: int) -> list[Made]:
         """Return at most `limit` undelivered decisions with `seq` above `after`, lowest first."""
 
-    async def delivered(self, seq: int) -> None:
-        """Forget decision `seq`: the broker has it. Its row in the journal of decisions stays."""
+    async def delivered(self, seq: int, *, unheard: bool = False) -> None:
+        """Forget decision `seq`: the broker has it. Its row in the journal of decisions stays.
+
+        `unheard` counts it as one to which nobody was subscribed.
+        """
 
 
 class Drain:
@@ -47,24 +48,39 @@ class Drain:
         boot: int,
         historical_after_s: float,
         problem: Callable[[str, str], None],
-        signer: Signer | None = None,
+        writer: Writer | None = None,
+        expects_consumer: bool = False,
+        clocks: Clocks | None = None,
     ) -> None:
-        """`problem(subject, text)` is told what keeps decisions here, and with an empty text that it is over."""
+        """Prepare.
+
+        Args:
+            outbox: the decisions that wait.
+            topic: where they go.
+            boot: number of this start.
+            historical_after_s: age from which on a decision is historical [s].
+            problem: called with a subject and what keeps decisions here, and with an empty text when that is over.
+            writer: writes each of them; None for an unsigned form.
+            expects_consumer: keep a decision to which nobody is subscribed, and send it again.
+            clocks: judge the age of a decision; None for those of this machine.
+        """
         self._outbox = outbox
         self._topic = topic
         self._boot = boot
         self._historical_after_s = historical_after_s
         self._problem = problem
-        self._signer = signer
+        self._writer = writer or Writer()
+        self._expects_consumer = expects_consumer
+        self._clocks = clocks or Clocks()
         self._awake = asyncio.Event()
         self._backoff = Backoff()
         self.emptied = asyncio.Event()
         """Set while the broker has everything."""
 
-    def start_over(self, boot: int, signer: Signer | None) -> None:
+    def start_over(self, boot: int, writer: Writer) -> None:
         """Take decisions of the start `boot` for those of now."""
         self._boot = boot
-        self._signer = signer
+        self._writer = writer
         self.wake()
 
     def wake(self) -> None:
@@ -84,9 +100,9 @@ class Drain:
             healthy = await self._settle(in_flight)
             if healthy and (room := IN_FLIGHT - len(in_flight)) and connection.accepted:
                 try:
-                    for decision in await self._outbox.pending(limit=room, after=last_sent):
-                        in_flight[decision.seq] = self._send(connection, decision)
-                        last_sent = decision.seq
+                    for row in await self._outbox.pending(limit=room, after=last_sent):
+                        in_flight[row.decision.seq] = self._send(connection, row)
+                        last_sent = row.decision.seq
                     if not in_flight:
                         self._fine()
                         if not self._awake.is_set():  # else a row came while we looked
@@ -104,15 +120,15 @@ class Drain:
                 self._awake.set()
         await self._settle(in_flight)
 
-    def _send(self, connection: Connection, decision: Decision) -> asyncio.Future[Delivery]:
-        historical = is_historical(decision, boot=self._boot, now=datetime.now(UTC), after_s=self._historical_after_s)
-        told = msgspec.structs.replace(decision, historical=historical)
-        payload = msgspec.json.encode(told)
-        if self._signer:
-            payload = msgspec.json.encode(msgspec.structs.replace(told, jws=self._signer.sign(payload)))
-        delivery = connection.publish(self._topic, payload)
+    def _send(self, connection: Connection, row: Made) -> asyncio.Future[Delivery]:
+        delivery = connection.publish(self._topic, lambda: self._payload(row))
         delivery.add_done_callback(self._wake_on)
         return delivery
+
+    def _payload(self, row: Made) -> bytes:
+        """Return what is published of a decision now. One that waited in the window may have become historical."""
+        historical = is_historical(row, boot=self._boot, clocks=self._clocks, after_s=self._historical_after_s)
+        return self._writer.payload(row.decision, historical=historical)
 
     async def _settle(self, in_flight: dict[int, asyncio.Future[Delivery]]) -> bool:
         """Take what is acknowledged out of the outbox; return False where some of it must be sent again."""
@@ -121,10 +137,12 @@ class Drain:
             delivery = in_flight.pop(seq).result()
             if delivery.outcome is Outcome.REFUSED:
                 problem = f"the broker refused decision {seq} on {self._topic}: {delivery.reason}"
+            elif delivery.unheard and self._expects_consumer:
+                problem = f"nobody listens on {self._topic}: decisions wait (mqtt.expects_consumer)"
             elif delivery.outcome is Outcome.ACCEPTED:
                 accepted = True
                 try:
-                    await self._outbox.delivered(seq)
+                    await self._outbox.delivered(seq, unheard=delivery.unheard)
                 except PenlatchError as error:  # it will be sent twice; consumers know its number
                     problem = str(error)
         if problem:
@@ -141,14 +159,10 @@ class Drain:
         self._awake.set()
 
 
-def is_historical(decision: Decision, *, boot: int, now: datetime, after_s: float) -> bool:
-    """Tell whether `decision`, sent at `now`, comes too late for anything to open on it.
+def is_historical(row: Made, *, boot: int, clocks: Clocks, after_s: float) -> bool:
+    """Tell whether a decision that is sent now comes too late for anything to open on it.
 
-    A decision of an earlier start always does: a board without a clock of its own wakes up in the past, and hours may
-    hide between two neighbouring times. So does one from the future, for then the clock was set back in between.
+    A decision of an earlier start of the daemon or of the kernel always does. So does one that is too old by the
+    boot-time clock, or by a time of day that went in either direction since: see `Clocks.age_s`.
     """
-    try:
-        age_s = (now - datetime.fromisoformat(decision.time)).total_seconds()
-    except (TypeError, ValueError):  # no time, or none that names its zone
-        return True
-    return decision.boot != boot or abs(age_s) > after_s
+    return row.decision.boot != boot or row.age_s(clocks) > after_s

@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from penlatch.bounded import ended
+from penlatch.foreign import quoted
 from penlatch.messages import Part, State
 from penlatch.report import home_assistant
 from penlatch.report.admission import Admission
 from penlatch.report.backoff import Backoff
 from penlatch.report.connection import Connection
 from penlatch.report.delivery import End, Ending, Outcome, Will
+from penlatch.report.identity import Identity
 from penlatch.report.negotiation import Negotiation
 from penlatch.report.outbox import Drain, Outbox
+from penlatch.report.outgoing import Writer
 from penlatch.report.requests import CLOSE_LIMIT_S, Handle, Requests
 from penlatch.report.retained import RetainedTopic
 from penlatch.report.topics import Topics
@@ -70,6 +73,7 @@ class Publisher:
         handle: Handle,
         changed: Callable[[], None] | None = None,
         signer: Signer | None = None,
+        instance: str | None = None,
     ) -> None:
         """Prepare; nothing is connected before `start`.
 
@@ -80,11 +84,13 @@ class Publisher:
             outbox: the decisions that wait.
             handle: does what a request asks for.
             signer: signs every decision; None for unsigned ones.
+            instance: life of the database; None while it cannot be used.
             changed: called when `connected` or `last_error` changed, so that health can be told anew.
         """
         self._config = config
         self._topics = Topics(terminal)
         self._boot = boot
+        self._identity = Identity.of(signer, terminal=terminal, instance=instance, boot=boot)
         self._changed = changed or (lambda: None)
         self._negotiation = Negotiation()
         self._backoff = Backoff()
@@ -104,7 +110,8 @@ class Publisher:
             boot=boot,
             historical_after_s=config.historical_after_s,
             problem=self._problem,
-            signer=signer,
+            writer=self._writer(signer),
+            expects_consumer=config.expects_consumer,
         )
         self._prefix = config.home_assistant
         self._description = (
@@ -139,6 +146,8 @@ class Publisher:
         detail = str(self._negotiation)
         if self._negotiation.stepped_down:
             detail += ": the broker speaks no MQTT 5, so it cannot tell us when it refuses a message"
+            if self._config.expects_consumer:
+                detail += " or when nobody listens"
         return Part(ok=not self._problems, detail=f"{self.last_error}; {detail}" if self._problems else detail)
 
     async def start(self) -> None:
@@ -162,21 +171,22 @@ class Publisher:
         """Look into the outbox: there is a new row."""
         self._drain.wake()
 
-    def start_over(self, boot: int, signer: Signer | None) -> None:
+    def start_over(self, boot: int, signer: Signer | None, instance: str | None) -> None:
         """Be the start number `boot` from now on: the database that counts starts could not be used before."""
         self._boot = boot
-        self._drain.start_over(boot, signer)
+        self._identity = Identity.of(signer, terminal=self._topics.terminal, instance=instance, boot=boot)
+        self._drain.start_over(boot, self._writer(signer))
         if self._connection is not None:
             # The will that the broker holds belongs to the start before.
             self._connection.abort(Ending(End.LOST, "the database can be used again"))
 
     def publish_info(self, info: Info) -> None:
         """Make `info` what the terminal says it is, now and at every connection."""
-        self._info.publish(msgspec.json.encode(info))
+        self._info.publish(msgspec.json.encode(self._identity.on(info)))
 
     def publish_health(self, health: Health) -> None:
         """Make `health` the known health, now and at every connection."""
-        self._health.publish(msgspec.json.encode(health))
+        self._health.publish(msgspec.json.encode(self._identity.on(health)))
 
     async def _run(self) -> None:
         """Connect, again and again, until told to stop."""
@@ -308,10 +318,11 @@ class Publisher:
 
     def _publish_response(self, topic: str, payload: bytes, correlation: bytes | None) -> None:
         if self._connection is None or not self._connection.accepted:
-            log.info("a response on %s found no broker", topic)
+            log.info("a response on %s found no broker", quoted(topic))
             return
         delivery = self._connection.publish(topic, payload, correlation=correlation)
-        delivery.add_done_callback(self._watch(topic))
+        # Requesters choose topics: health keeps one subject for all of them, and repeats none.
+        delivery.add_done_callback(self._watch("a response"))
 
     def _watch(self, subject: str) -> Callable[[asyncio.Future[Delivery]], None]:
         """Return a callback that reports a refusal of `subject`."""
@@ -343,7 +354,10 @@ class Publisher:
             connection.abort(Ending(End.LOST, f"the outbox failed: {type(error).__name__}"))
 
     def _state(self, state: Literal["online", "offline", "lost"], conn: int) -> bytes:
-        return msgspec.json.encode(State(state=state, boot=self._boot, conn=conn))
+        return msgspec.json.encode(self._identity.on(State(state=state, boot=self._boot, conn=conn)))
+
+    def _writer(self, signer: Signer | None) -> Writer:
+        return Writer(signer, only=self._config.sign == "only")
 
     async def _until_stopped_or(self, future: asyncio.Future[Any]) -> None:
         stopping: asyncio.Future[Any] = asyncio.create_task(self._stopping.wait())

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
+from penlatch.asker import BROKER, asking_as
 from penlatch.bounded import end
 from penlatch.decoding import UNREADABLE
 from penlatch.errors import RequestError
+from penlatch.foreign import WORDS, plain
 from penlatch.messages import Request, RequestErrorCode, Response, Verb
+from penlatch.report.admission import Bucket
+from penlatch.report.topics import LONGEST_TOPIC, VERBS
 
 if TYPE_CHECKING:
     from penlatch.report.admission import Admission
@@ -25,7 +31,7 @@ log = logging.getLogger(__name__)
 LARGEST_REQUEST = 4096
 """Longer payloads are refused unread [bytes]."""
 CONCURRENT = 8
-"""Requests that may be under way at a time: one for the pen, the others to ask and to cancel."""
+"""Requests of one verb that may be under way at a time: one for the pen, the others to hear that it is busy."""
 
 CLOSE_LIMIT_S = 0.1
 """How long cancelled requests may take to end [s]."""
@@ -36,9 +42,20 @@ Handle = Callable[[Verb, Request], AsyncIterator[Response]]
 Publish = Callable[[str, bytes, bytes | None], None]
 """Publishes (topic, payload, correlation data)."""
 
-_VERBS: tuple[Verb, ...] = get_args(Verb)
+REFUSALS_PER_S = 2.0
+"""Sustained rate of answers to requests that are refused [1/s]; the others are dropped and counted."""
+REFUSALS_BURST = 20
+"""Answers to refused requests at once."""
+DROPPED_LOG_S = 60.0
+"""Dropped requests and response topics are logged at most once in this time [s]."""
+
+_NAMES_SOMEBODY = frozenset({"verify", "enroll", "delete_user"})
+"""Verbs that need `user`."""
 _VERB_LIKE = re.compile(r"[a-z_]{1,32}\Z")
 """What may be repeated in the topic of an answer."""
+
+
+_REQUEST = msgspec.json.Decoder(Request)
 
 
 class _Transaction(msgspec.Struct):
@@ -58,32 +75,37 @@ class Requests:
         self._handle = handle
         self._publish = publish
         self._admission = admission
-        self._flooded = False
+        self._refusals = Bucket(per_s=REFUSALS_PER_S, burst=REFUSALS_BURST)
+        self._over_limit = Bucket(per_s=REFUSALS_PER_S, burst=REFUSALS_BURST)
+        self._dropped = _Count("dropped %d requests that were not to be answered, the last because %s")
+        self._elsewhere = _Count("%d requests named a response topic that is not theirs to name, the last on `%s`")
         self._running: set[asyncio.Task[None]] = set()
 
     def receive(self, message: Incoming) -> None:
-        """Take a message the broker forwarded. Whatever it holds, it never raises."""
+        """Take a message the broker forwarded. Whatever it holds, it never raises.
+
+        The checks come in the order of their cost, and only a request that passes them all takes from the bucket of
+        its verb.
+        """
         verb = self._topics.verb(message.topic)
         if verb is None or not _VERB_LIKE.match(verb):
-            log.warning("dropped a message on a topic that asks for nothing")
+            self._dropped.add("the topic asks for nothing")
             return
         if message.retained:
             # Nobody knows how old it is; and it would come again at every connection.
-            log.warning("dropped a retained request `%s`: publish requests without the retain flag", verb)
+            self._dropped.add(f"`{verb}` was retained: publish requests without the retain flag")
             return
-        if not self._admission.has_room():
-            if not self._flooded:
-                log.warning("more requests than anybody answers: those beyond are dropped")
-            self._flooded = True
-            return
-        self._flooded = False
         try:
-            request = self._check(verb, message.payload)
+            known, request = self._check(verb, message.payload)
         except RequestError as error:
-            log.info("refused a request `%s` over MQTT: %s", verb, error.problem)
-            self._respond(verb, message, _refusal(error, _transaction_of(message.payload)))
+            self._refuse(verb, message, error, self._refusals)
             return
-        task = asyncio.create_task(self._run(cast("Verb", verb), request, message), name=f"mqtt-{verb}")
+        try:
+            self._admit(known, request, message)
+        except RequestError as error:
+            self._refuse(verb, message, error, self._over_limit)
+            return
+        task = asyncio.create_task(self._run(known, request, message), name=f"mqtt-{known}")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
@@ -91,25 +113,54 @@ class Requests:
         """Cancel what is under way; bounded in time."""
         await end(set(self._running), within_s=CLOSE_LIMIT_S)
 
-    def _check(self, verb: str, payload: bytes) -> Request:
-        if verb not in _VERBS:
+    def _check(self, verb: str, payload: bytes) -> tuple[Verb, Request]:
+        """Return what is asked.
+
+        Raises:
+            RequestError: where that can never be answered.
+        """
+        if verb not in VERBS:
             raise RequestError(
-                code="bad_request", problem=f"there is no request `{verb}`; there are {', '.join(_VERBS)}"
+                code="bad_request", problem=f"there is no request `{verb}`; there are {', '.join(VERBS)}"
             )
         if verb not in self._allowed:
             raise RequestError(code="not_allowed", problem=f"`{verb}` is not among mqtt.requests of this terminal")
         if len(payload) > LARGEST_REQUEST:
             raise RequestError(code="bad_request", problem=f"the payload is longer than {LARGEST_REQUEST} bytes")
-        if len(self._running) >= CONCURRENT:
-            raise RequestError(code="busy", problem=f"{CONCURRENT} requests are under way")
         try:
-            request = msgspec.json.decode(payload or b"{}", type=Request)
+            request = _REQUEST.decode(payload or b"{}")
         except UNREADABLE as error:
-            raise RequestError(code="bad_request", problem=f"the payload is no request: {error}") from error
-        self._admission.admit(verb, request)
-        return request
+            raise RequestError(
+                code="bad_request", problem=f"the payload is no request: {plain(error, WORDS)}"
+            ) from error
+        if request.user is None and verb in _NAMES_SOMEBODY:
+            raise RequestError(code="bad_request", problem="`user` is missing")
+        self._admission.check(verb, request)
+        return verb, request
+
+    def _admit(self, verb: Verb, request: Request, message: Incoming) -> None:
+        """Let a request in that could be answered.
+
+        Raises:
+            RequestError: `busy`, where there are too many.
+        """
+        if sum(task.get_name() == f"mqtt-{verb}" for task in self._running) >= CONCURRENT:
+            raise RequestError(code="busy", problem=f"{CONCURRENT} requests `{verb}` are under way")
+        self._admission.admit(verb, request, requester=self._own_topic(verb, message) or "")
+
+    def _refuse(self, verb: str, message: Incoming, error: RequestError, bucket: Bucket) -> None:
+        """Answer a request with its refusal, as long as there are not too many of them."""
+        if not bucket.take():
+            self._dropped.add(f"`{verb}`: {error.code}")
+            return
+        log.info("refused a request `%s` over MQTT: %s", verb, error.problem)
+        self._respond(verb, message, _refusal(error, _transaction_of(message.payload)))
 
     async def _run(self, verb: Verb, request: Request, message: Incoming) -> None:
+        with asking_as(BROKER):
+            await self._answer(verb, request, message)
+
+    async def _answer(self, verb: Verb, request: Request, message: Incoming) -> None:
         refusal: RequestError | None = RequestError(code="unavailable", problem=f"`{verb}` ended without an answer")
         responses = self._handle(verb, request)
         try:
@@ -132,13 +183,34 @@ class Requests:
     def _respond(self, verb: str, message: Incoming, response: Response) -> None:
         payload = msgspec.json.encode(response)
         self._publish(self._topics.response(verb), payload, message.correlation)
-        topic = message.response_topic
-        if topic is None or topic == self._topics.response(verb):
-            return
-        if self._topics.may_answer_on(topic):
+        topic = self._own_topic(verb, message)
+        if topic is not None and topic != self._topics.response(verb):
             self._publish(topic, payload, message.correlation)
-        else:
-            log.warning("a request `%s` named a response topic that is not for responses", verb)
+
+    def _own_topic(self, verb: str, message: Incoming) -> str | None:
+        """Return the response topic that a requester named, None where there is none that it may name."""
+        topic = message.response_topic
+        if topic is None or self._topics.may_answer_on(topic, verb=verb):
+            return topic
+        self._elsewhere.add(plain(topic[:LONGEST_TOPIC]))
+        return None
+
+
+class _Count:
+    """Something that is dropped, and is counted in place of being logged one by one."""
+
+    def __init__(self, text: str) -> None:
+        """`text` takes the count and the last of what was dropped."""
+        self._text = text
+        self._count = 0
+        self._logged = -math.inf
+
+    def add(self, last: str) -> None:
+        """Count one more, and log the count now and then."""
+        self._count += 1
+        if time.monotonic() >= self._logged + DROPPED_LOG_S:
+            log.warning(self._text, self._count, last)
+            self._count, self._logged = 0, time.monotonic()
 
 
 def _refusal(error: RequestError, transaction: str | None) -> Response:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from penlatch import __version__
-from penlatch.messages import Decision, Health, Info, Request, Response, State
+from penlatch.messages import Decision, Health, Info, Request, Response, SignedDecision, State
 from penlatch.report.topics import Topics
 
 QOS: Final = 1
@@ -27,13 +27,19 @@ MESSAGES: Final[dict[str, tuple[type[msgspec.Struct], bool, str]]] = {
     f"{_TOPICS.base}/request/{{verb}}": (Request, False, "anybody who may"),
     _TOPICS.response("{verb}"): (Response, False, "terminal"),
 }
-"""Topic to message, whether it is retained, and who publishes it."""
+"""Topic to message, whether it is retained, and who publishes it. A decision may also be a `SignedDecision`."""
 
 
 def schema() -> dict[str, Any]:
     """Return the schema of every topic, and the definitions they share (JSON Schema 2020-12)."""
     kinds = [kind for kind, _, _ in MESSAGES.values()]
-    schemas, definitions = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
+    (*schemas, signed), definitions = msgspec.json.schema_components(
+        [*kinds, SignedDecision], ref_template="#/$defs/{name}"
+    )
+    schemas = [
+        {"anyOf": [payload, signed]} if kind is Decision else payload
+        for kind, payload in zip(kinds, schemas, strict=True)
+    ]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"penlatch {__version__} over MQTT",

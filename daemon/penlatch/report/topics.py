@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final, get_args
 
-ROOT = "penlatch"
+from penlatch.messages import Verb
+
+ROOT: Final = "penlatch"
+LONGEST_TOPIC: Final = 256
+"""Longest response topic that a requester may name [bytes]."""
+VERBS: Final[tuple[Verb, ...]] = get_args(Verb)
+"""Verbs of requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +59,19 @@ class Topics:
         prefix, _, verb = topic.rpartition("/")
         return verb if verb and prefix == f"{self.base}/request" else None
 
-    def may_answer_on(self, topic: str) -> bool:
-        """Tell whether a requester may name `topic` as the place for its answer (MQTT 5 response topic).
+    def may_answer_on(self, topic: str, *, verb: str) -> bool:
+        """Tell whether the requester of `verb` may name `topic` as the place for its answer (MQTT 5 response topic).
 
-        Not a filter, not the broker's own (`$…`), and nowhere a consumer looks for something else of penlatch: a
-        response must never pass for a decision.
+        It lies under the terminal's own `response/`, so that nobody makes the terminal publish anywhere else. It does
+        not lie where another verb is answered: an answer must never pass for that of another request. It is no filter,
+        can be printed, and has at most `LONGEST_TOPIC` bytes.
         """
-        if not topic or any(character in topic for character in "+#\0") or topic.startswith("$"):
-            return False
-        return not topic.startswith(f"{ROOT}/") or topic.startswith(f"{self.base}/response/")
+        levels = topic.removeprefix(f"{self.base}/response/").split("/")
+        return (
+            topic.startswith(f"{self.base}/response/")
+            and all(levels)
+            and (levels[0] == verb or levels[0] not in VERBS)
+            and not any(character in topic for character in "+#")
+            and topic.isprintable()
+            and len(topic.encode()) <= LONGEST_TOPIC
+        )

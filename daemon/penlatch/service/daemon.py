@@ -8,6 +8,8 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from penlatch import __version__, bounded
 from penlatch.bolt import doubt
 from penlatch.bolt.bolt import Bolt
@@ -15,13 +17,29 @@ from penlatch.capture.listener import Listener
 from penlatch.clock import utc_now
 from penlatch.control.server import VarlinkServer
 from penlatch.errors import PenlatchError, RequestError
-from penlatch.messages import Action, Calibration, Decision, Health, Info, Part, Request, Response, User, Verb, Way
+from penlatch.messages import (
+    CHECK,
+    Action,
+    Calibration,
+    Decision,
+    Health,
+    Info,
+    Part,
+    Request,
+    Response,
+    User,
+    Verb,
+    Way,
+)
 from penlatch.report.backoff import Backoff
+from penlatch.report.outgoing import Writer
 from penlatch.report.publisher import Publisher
 from penlatch.service import health, remote
 from penlatch.service.actions import Actions
 from penlatch.service.backups import Backups
 from penlatch.service.calibrating import DEFAULT_TARGET, calibrate
+from penlatch.service.expiring import expire_for_ever
+from penlatch.service.history import History
 from penlatch.service.judge import Counts, Judge, refusal
 from penlatch.service.notify import Notifier
 from penlatch.service.worker import Worker
@@ -32,6 +50,7 @@ if TYPE_CHECKING:
 
     from penlatch.config import Config
     from penlatch.messages import Event
+    from penlatch.moment import Made
     from penlatch.report.signing import Signer
     from penlatch.service.signals import Signals
 
@@ -78,9 +97,14 @@ class Service:
         self._server = VarlinkServer(config.control, self)
         self._notifier = Notifier()
         self._errors = health.ErrorBook()
+        self._history = History(self._rows)
         self._backups = Backups(config, changed=self._health_changed)
         marker = config.store.path.parent / doubt.NAME
-        self._bolt = Bolt(config.bolt, marker=marker, changed=self._health_changed) if config.bolt else None
+        self._bolt = (
+            Bolt(config.bolt, marker=marker, changed=self._health_changed, age_s=self._judge.age_s)
+            if config.bolt
+            else None
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._health_due = asyncio.Event()
         self.broken = asyncio.Event()
@@ -107,6 +131,7 @@ class Service:
                 handle=self._handle,
                 changed=self._health_changed,
                 signer=self._signer,
+                instance=self._judge.instance,
             )
             self._publisher.publish_info(await self.info())
             self._publisher.publish_health(remote.published(await self.status()))
@@ -114,6 +139,7 @@ class Service:
         self._spawn(self._listener.run(), "pen")
         self._spawn(self._tell_health(), "health")
         self._spawn(self._backups.run(), "backups")
+        self._spawn(expire_for_ever(self._expire, done=self._tell_info), "expiry")
         if self._config.terminal.mode == "always":
             self._spawn(self._actions.stand_by(), "stand-by")
         self._spawn(self._keep_going(), "progress")
@@ -160,13 +186,15 @@ class Service:
 
     # -- verbs ---------------------------------------------------------------------------------------------------
 
-    def verify(self, user: str, *, transaction: str | None = None, way: Way = Way.LOCAL) -> AsyncGenerator[Event, None]:
+    def verify(
+        self, user: str, *, purpose: str = CHECK, transaction: str | None = None, way: Way = Way.LOCAL
+    ) -> AsyncGenerator[Event, None]:
         """Ask for one signature of `user`; see `Actions.verify`."""
-        return self._actions.verify(user, transaction=transaction, way=way)
+        return self._actions.verify(user, purpose=purpose, transaction=transaction, way=way)
 
-    def identify(self, *, transaction: str | None = None) -> AsyncGenerator[Event, None]:
+    def identify(self, *, purpose: str = CHECK, transaction: str | None = None) -> AsyncGenerator[Event, None]:
         """Ask for one signature of anybody; see `Actions.identify`."""
-        return self._actions.identify(transaction=transaction)
+        return self._actions.identify(purpose=purpose, transaction=transaction)
 
     def enroll(
         self, user: str, *, references: int | None = None, extend: bool = False, transaction: str | None = None
@@ -255,12 +283,18 @@ class Service:
         with _refusals():
             return await self._worker.call(self._judge.decisions, limit=limit, user=user)
 
+    def history(self, *, instance: str, first: int, last: int) -> AsyncGenerator[Response, None]:
+        """Give decisions of before again; see `History.answer`."""
+        only = self._config.mqtt is not None and self._config.mqtt.sign == "only"
+        return self._history.answer(instance=instance, first=first, last=last, writer=Writer(self._signer, only=only))
+
     async def info(self) -> Info:
         """Tell what this terminal is."""
         return Info(
             terminal=self._config.terminal.name,
             version=__version__,
             mode=self._config.terminal.mode,
+            purpose=self._config.terminal.purpose if self._config.terminal.mode == "always" else None,
             threshold=self._judge.threshold.value,
             threshold_from=self._judge.threshold.source,
             target_fmr=self._config.verify.target_fmr,
@@ -269,6 +303,8 @@ class Service:
             requests=self._config.mqtt.requests if self._config.mqtt else (),
             boot=self._judge.boot,
             key=self._signer.jwk if self._signer else None,
+            instance=self._judge.instance or msgspec.UNSET,
+            decisions_from=await self._decisions_from(),
         )
 
     async def status(self) -> Health:
@@ -307,6 +343,10 @@ class Service:
             outbox_depth=counts.outbox_depth,
             outbox_age_s=health.age_s(counts.outbox_since),
             outbox_dropped=counts.outbox_dropped,
+            outbox_unheard=counts.outbox_unheard,
+            instance=self._judge.instance or msgspec.UNSET,
+            instance_jws=msgspec.UNSET,
+            unstored=counts.unstored,
             lockouts=counts.locked,
             audit=counts.audit,
             uptime_s=round(time.monotonic() - self._started, 1),
@@ -331,8 +371,26 @@ class Service:
         if self._publisher:
             self._publisher.wake()
 
+    async def _rows(self, instance: str, first: int, last: int, *, limit: int) -> list[Decision]:
+        with _refusals():
+            return await self._worker.call(self._judge.history, instance, first, last, limit=limit)
+
+    async def _expire(self) -> int:
+        return await self._worker.call(self._judge.expire)
+
+    async def _tell_info(self) -> None:
+        if self._publisher:
+            self._publisher.publish_info(await self.info())
+
+    async def _decisions_from(self) -> int | None:
+        try:
+            return await self._worker.call(self._judge.decisions_from)
+        except PenlatchError:  # health tells
+            return None
+
     def _handle(self, verb: Verb, request: Request) -> AsyncIterator[Response]:
-        return remote.answer(self, verb, request)
+        allowed = self._config.mqtt.requests if self._config.mqtt else ()
+        return remote.answer(self, verb, request, may_list="list_users" in allowed)
 
     def _health_changed(self) -> None:
         self._health_due.set()
@@ -389,7 +447,7 @@ class Service:
             log.info("the database can be used again: start %d", self._judge.boot)
             if self._publisher:
                 self._signer = await self._find_signer()
-                self._publisher.start_over(self._judge.boot, self._signer)
+                self._publisher.start_over(self._judge.boot, self._signer, self._judge.instance)
                 self._publisher.publish_info(await self.info())
             self._health_changed()
 
@@ -423,11 +481,11 @@ class _Outbox:
         self._worker = worker
         self._judge = judge
 
-    async def pending(self, *, limit: int, after: int) -> list[Decision]:
+    async def pending(self, *, limit: int, after: int) -> list[Made]:
         return await self._worker.call(self._judge.pending, limit=limit, after=after)
 
-    async def delivered(self, seq: int) -> None:
-        await self._worker.call(self._judge.delivered, seq)
+    async def delivered(self, seq: int, *, unheard: bool = False) -> None:
+        await self._worker.call(self._judge.delivered, seq, unheard=unheard)
 
 
 @contextlib.contextmanager

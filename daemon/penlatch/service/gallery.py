@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from penlatch.errors import RequestError
+from penlatch.config import DEFAULT_THRESHOLD
+from penlatch.errors import RequestError, UnlikePicturesError
 from penlatch.messages import Reason
+from penlatch.signal.handwriting import complexity
 from penlatch.signal.preprocess import clean
 from penlatch.signal.raster import HEIGHT, LEAST_INK, WIDTH
 from penlatch.verify.artefacts import Artefacts
@@ -57,24 +59,34 @@ class Gallery:
         if self._pair:
             self._pair.check()
 
-    def add(self, name: str, raster: bytes, *, time: str) -> int:
+    def add(self, name: str, raster: bytes, *, time: str, threshold: float, min_complexity: float = 0.0) -> int:
         """Take a picture as a reference; return how many the person has now.
 
         Args:
             name: Somebody new, or known by pictures alone.
             raster: What `signal.raster.normalise` made of a scan: HEIGHT x WIDTH bytes, row by row.
             time: RFC 3339 in UTC.
+            threshold: Probability from which on it is the same signature, 0..1.
+            min_complexity: Complexity below which it is refused, 0..1.
 
         Raises:
-            RequestError: `bad_request` where it is no such raster, shows no ink, is unlike the person's other pictures
-                or one too many; `already_enrolled` where the person gave references with a pen.
+            UnlikePicturesError: where it does not match the first picture of the person, or all of them on average.
+            RequestError: `bad_request` where it is no such raster, shows no ink, is too simple, or one too many;
+                `already_enrolled` where the person gave references with a pen.
             ModelError: if there is no network.
             StoreError: if it cannot be written.
         """
-        features = self._network().prepare_raster(_picture(raster))
+        picture = _picture(raster)
+        if complexity(picture) < min_complexity:
+            problem = "this signature is so simple that anybody could write it (enroll.min_complexity)"
+            raise RequestError(code="bad_request", problem=problem)
+        features = self._network().prepare_raster(picture)
         before = self._of(name)
-        if before and not self._network().logits(features, before).mean() > 0:
-            raise RequestError(code="bad_request", problem=f"this picture is unlike those that {name} has")
+        if before:
+            logits = self._network().logits(features, before)
+            # The first is the original: no row of pictures leads step by step from one signature to another.
+            if not logistic(np.array([logits[0], logits.mean()])).min() >= max(threshold, DEFAULT_THRESHOLD):
+                raise UnlikePicturesError(name=name)
         count = self._store.add_picture(name, raster, time=time)
         self._features[name] = [*before, features]
         log.info("pictures of %s: %d", name, count)

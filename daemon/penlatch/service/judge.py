@@ -7,15 +7,18 @@ committed to the database first, or raises.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from penlatch import clock, names
+from penlatch.asker import UNKNOWN, Asker
 from penlatch.clock import utc_now
-from penlatch.errors import ModelError, PenlatchError, RequestError, StoreError, TraceError
+from penlatch.errors import ModelError, PenlatchError, RequestError, StoreError, TraceError, UnlikePicturesError
 from penlatch.messages import (
     CHECK,
     MOST_REFERENCES,
@@ -23,6 +26,7 @@ from penlatch.messages import (
     AuditHead,
     Decision,
     DecisionDraft,
+    Grade,
     Locked,
     Part,
     Quality,
@@ -32,13 +36,14 @@ from penlatch.messages import (
     Verdict,
     Way,
 )
+from penlatch.moment import Clocks, Made
+from penlatch.service.claims import Claim, OfPictures, Sittings
 from penlatch.service.gallery import Gallery
 from penlatch.service.lockout import NEAR, TERMINAL, Lockout
 from penlatch.service.memory import Memory
 from penlatch.service.references import References
 from penlatch.service.roster import Roster
 from penlatch.service.threshold import Threshold, settle
-from penlatch.store.signatures import Seen
 from penlatch.store.store import Limits, Store
 from penlatch.store.vault import Vault
 from penlatch.verify import replay
@@ -48,11 +53,10 @@ from penlatch.verify.verifier import Verifier
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from penlatch.config import Config
     from penlatch.ink import Trace
+    from penlatch.store.signatures import Kind
+    from penlatch.verify.course import Course
     from penlatch.verify.template import Template
     from penlatch.verify.verifier import Judgement
 
@@ -69,6 +73,8 @@ class Asked:
     user: str | None
     transaction: str | None = None
     purpose: str = CHECK
+    asker: Asker = UNKNOWN
+    """Who began it, and may cancel it."""
     by: Way = Way.LOCAL
     """Way in which a person's signature was asked for."""
 
@@ -88,11 +94,14 @@ class Judge:
         self._roster: Roster | None = None
         self._gallery: Gallery | None = None
         self._memory: Memory | None = None
+        self._sittings: Sittings | None = None
         self.threshold = Threshold(value=config.verify.threshold, source="configured")
         """The threshold in use, and where it comes from."""
         self._lockout = Lockout(config.lockout)
         self.models = Part(ok=False, detail="not loaded yet")
         self.database = Part(ok=False, detail="not opened yet")
+        self._clocks = Clocks()
+        self._last: Made | None = None
         self._people_problem = ""
         """Why nobody can be judged although the database works; empty where nothing is wrong."""
 
@@ -120,7 +129,7 @@ class Judge:
             self._store = Store.open(
                 path,
                 Vault.load(key_file=kept.key_file, database=path),
-                Limits(decisions=kept.outbox_decisions, age=age),
+                Limits(decisions=kept.outbox_decisions, age=age, unjudged=kept.unjudged_per_day),
             )
             self._lockout = Lockout(self._config.lockout, self._store.lockouts())
         except StoreError as error:
@@ -129,6 +138,7 @@ class Judge:
             self.close()
             return False
         self._gallery = Gallery(self._store, self._config.verify.models)
+        self._sittings = Sittings(self._store, per_day=self._config.enroll.sittings_per_day)
         self._load_people()
         return True
 
@@ -183,6 +193,8 @@ class Judge:
                     self._gallery.check()
             if self._store:
                 self._store.heartbeat()
+                if self._memory:
+                    self._memory.warm()
                 self.database = self._database_now()
         except ModelError as error:
             self.models = Part(ok=False, detail=str(error))
@@ -195,6 +207,11 @@ class Judge:
     def boot(self) -> int:
         """Which start of the daemon this is; 0 while there is no database to count in."""
         return self._store.boot if self._store else 0
+
+    @property
+    def instance(self) -> str | None:
+        """Life of the database, None while it cannot be used."""
+        return self._store.instance if self._store else None
 
     @property
     def runtime(self) -> str:
@@ -226,6 +243,7 @@ class Judge:
                 lambda verifier: (name, gallery.judge(name, trace, threshold=verifier.threshold)),
                 ended=ended,
                 attempt=attempt,
+                grade=Grade.PICTURE,
             )
         if template is None:
             reason = Reason.NOT_ENROLLED if self.models.ok else Reason.MODEL
@@ -260,12 +278,18 @@ class Judge:
         *,
         ended: float,
         attempt: int,
+        grade: Grade = Grade.PEN,
     ) -> Decision:
         try:
             verifier = self.verifier
             course = replay.course(trace) if self._config.replay.enabled else None
             # Before it is judged, and whatever it would be judged to be: a good replay is a good signature.
-            if course is not None and self._need_memory().is_replay(course):
+            replayed = course is not None and self._need_memory().is_replay(course, asked.user)
+            user, judgement = (asked.user, None) if replayed else judge(verifier)
+            if course is not None and judgement and judgement.match and user != asked.user:
+                # Only now it is known whose remembered signatures it may be made of.
+                replayed = self._need_memory().is_replay(course, user)
+            if replayed:
                 return self._record(
                     asked,
                     Verdict.NO_MATCH,
@@ -275,7 +299,6 @@ class Judge:
                     pen=trace.pen.name,
                     latency_ms=_since(ended),
                 )
-            user, judgement = judge(verifier)
         except TraceError:
             return self._record(asked, Verdict.RETRY, Reason.TOO_LITTLE_INK, attempt=attempt, pen=trace.pen.name)
         except ModelError as error:
@@ -310,6 +333,7 @@ class Judge:
             near=near,
             raised=raised,
             judgement=judgement,
+            grade=grade,
             attempt=attempt,
             pen=trace.pen.name,
             latency_ms=latency_ms,
@@ -329,17 +353,21 @@ class Judge:
         raised: float = 0.0,
         pen: str | None = None,
         judgement: Judgement | None = None,
+        grade: Grade | None = None,
         latency_ms: float | None = None,
-        course: NDArray[np.int16] | None = None,
+        course: Course | None = None,
     ) -> Decision:
+        made = self._clocks.moment()
         draft = DecisionDraft(
             terminal=self._config.terminal.name,
             time=utc_now(),
             action=asked.action,
             user=user or asked.user,
             purpose=asked.purpose,
+            grade=grade,
             verdict=verdict,
-            done=verdict is not Verdict.RETRY,
+            # In an enrolment, the action goes on, or ends with an event of its own.
+            done=verdict is not Verdict.RETRY and asked.action is not Action.ENROLL,
             reason=reason,
             reasons=judgement.reasons if judgement else (),
             probability=judgement.probability if judgement else None,
@@ -350,12 +378,16 @@ class Judge:
             transaction=asked.transaction,
         )
         failures = self._lockout.after(verdict, [nearest] if nearest else [], at=draft.time, way=asked.way, near=near)
-        shown = () if course is None else (_seen(draft, course),)
+        kind: Kind = "matched" if verdict is Verdict.MATCH else "refused"
+        shown = () if course is None else (self._need_memory().seen(course, draft.user, kind, time=draft.time),)
         try:
-            decision = self._need_store().record(draft, failures=failures, seen=shown, rule=self._config.replay)
+            decision = self._need_store().record(
+                draft, made=made, way=asked.asker.way, failures=failures, seen=shown, rule=self._config.replay
+            )
         except StoreError as error:
             self.database = Part(ok=False, detail=str(error))
             raise
+        self._last = Made(decision, made)
         self.database = self._database_now()
         self._lockout.take(failures)
         if shown:
@@ -364,9 +396,15 @@ class Judge:
 
     # -- people --------------------------------------------------------------------------------------------------
 
-    def is_enrolled(self, user: str) -> bool:
-        """Tell whether `user` is enrolled, whether or not the models can be used."""
-        return any(known.name == user for known in self._need_store().users())
+    def enrolled_as(self, user: str) -> str | None:
+        """Return under which spelling `user` is enrolled, None for nobody; whether or not the models can be used."""
+        known = self._need_store().names()
+        name = names.resolved(user, known)
+        return name if name in known else None
+
+    def name_of(self, user: str) -> str:
+        """Return under which spelling a person of this name is known, or would be; see `names.resolved`."""
+        return names.resolved(user, self._need_store().names())
 
     def users(self) -> list[User]:
         """List the enrolled people."""
@@ -378,6 +416,7 @@ class Judge:
         Raises:
             RequestError: `unknown_user`.
         """
+        user = self.name_of(user)
         self._need_store().delete_user(user)
         if self._roster:
             self._roster.templates.pop(user, None)
@@ -399,9 +438,9 @@ class Judge:
             RequestError: `unknown_user`.
             StoreError: if it cannot be written. The lock then stays.
         """
-        if user is not None and not self.is_enrolled(user):
+        subject = TERMINAL if user is None else self.enrolled_as(user)
+        if subject is None:
             raise RequestError(code="unknown_user", problem=f"nobody is enrolled as {user}")
-        subject = TERMINAL if user is None else user
         self._need_store().unlock(subject, by=by, time=utc_now())
         self._lockout.forget(subject)
         log.info("%s unlocked %s", by, user or "the terminal")
@@ -410,21 +449,46 @@ class Judge:
         """Return what an enrolment of `user` starts with: nothing, or to `extend` it, all they gave before.
 
         Raises:
-            RequestError: `already_enrolled`, or to extend it, `unknown_user`.
+            RequestError: `already_enrolled`; to extend it, `unknown_user`, and `not_allowed` after so many sittings in
+                a day as `enroll.sittings_per_day` allows.
             StoreError: if the database cannot be used.
             ModelError: if the models cannot.
         """
         min_complexity = self._config.enroll.min_complexity
         if extend:
+            if self._sittings:
+                self._sittings.check(user)
             earlier = tuple(self._need_roster().references(user))
             if not earlier:
                 problem = f"{user} is known by pictures and gave no references yet: enrol without --continue"
                 raise RequestError(code="bad_request", problem=problem)
-            return References(earlier=earlier, min_complexity=min_complexity)
+            return References(earlier=earlier, min_complexity=min_complexity, claim=self._claim(user), name=user)
         if any(known.name == user and known.references for known in self.users()):
             problem = f"{user} is enrolled already; --continue adds references, or delete first to begin anew"
             raise RequestError(code="already_enrolled", problem=problem)
-        return References(min_complexity=min_complexity)
+        self._need_store().check_name(user)
+        return References(min_complexity=min_complexity, claim=self._claim(user))
+
+    def _claim(self, user: str) -> Claim | None:
+        """Return what signatures for this name are compared with, None for a new person."""
+        if user in self.templates:
+            return self._need_roster().claim(user)
+        if self._need_gallery().knows(user):
+            return OfPictures(user, self._need_gallery(), self.verifier.threshold)
+        return None
+
+    def refuse_reference(self, asked: Asked, trace: Trace, reason: Reason, *, attempt: int) -> Decision:
+        """Record that a signature does not belong to a name that is known: it counts for the lockout."""
+        claim = self._claim(asked.user or "")
+        return self._record(
+            asked,
+            Verdict.NO_MATCH,
+            reason,
+            nearest=asked.user,
+            grade=claim.grade if claim else None,
+            attempt=attempt,
+            pen=trace.pen.name,
+        )
 
     def add_reference(self, references: References, trace: Trace) -> Reason | None:
         """Take `trace` as the next reference, or say why not; see `References.add`. A replay is never one."""
@@ -434,7 +498,7 @@ class Judge:
                 course = replay.course(trace)
             except TraceError:
                 return Reason.TOO_LITTLE_INK
-            if self._need_memory().is_replay(course) or references.repeats(course):
+            if self._need_memory().is_replay(course, references.name) or references.repeats(course):
                 return Reason.REPLAY
         return references.add(trace, verifier)
 
@@ -444,18 +508,43 @@ class Judge:
 
     def enroll(self, user: str, references: References) -> Reason | None:
         """Make the template of `user` from complete references and store both; see `Roster.enroll`."""
-        rule = self._config.replay
-        refused = self._need_roster().enroll(
-            user, references, time=utc_now(), remembering=rule if rule.enabled else None
-        )
+        claim = self._claim(user)
+        for given in references.accepted:
+            if claim and (unlike := claim.refuses(given.trace, given.analysis)):
+                return unlike
+        memory = self._need_memory() if self._config.replay.enabled else None
+        refused = self._need_roster().enroll(user, references, time=utc_now(), remembering=memory)
         if refused is None:
             self._need_gallery().forget(user)
             self._remember()
         return refused
 
     def add_picture(self, user: str, raster: bytes) -> int:
-        """Take a scanned reference of `user`, and return how many they have now; see `Gallery.add`."""
-        return self._need_gallery().add(user, raster, time=utc_now())
+        """Take a scanned reference of `user`, and return how many they have now; see `Gallery.add`.
+
+        One that is unlike those before it counts for the lockout, as a signature does.
+
+        Raises:
+            RequestError: those of `Gallery.add`; `not_allowed` while nobody is judged for this name.
+        """
+        user = self.name_of(user)
+        self._need_store().check_name(user)
+        asked = Asked(Action.ENROLL, user)
+        if self._need_gallery().knows(user) and self.locked_s(asked):
+            problem = f"too many signatures or pictures in a row did not match {user}: wait"
+            raise RequestError(code="not_allowed", problem=problem)
+        try:
+            return self._need_gallery().add(
+                user,
+                raster,
+                time=utc_now(),
+                threshold=self.verifier.threshold,
+                min_complexity=self._config.enroll.min_complexity,
+            )
+        except UnlikePicturesError:
+            reason, grade = Reason.UNLIKE_PICTURES, Grade.PICTURE
+            self._record(asked, Verdict.NO_MATCH, reason, nearest=user, grade=grade, attempt=1)
+            raise
 
     def worth(self, user: str) -> tuple[Quality | None, str | None]:
         """Return what the references of a person are worth, and what would make the template stronger, for people.
@@ -488,7 +577,7 @@ class Judge:
 
     def revert_user(self, user: str) -> int:
         """Forget the adapted references of a person and return how many; see `Roster.revert`."""
-        return self._need_roster().revert(user, time=utc_now())
+        return self._need_roster().revert(self.name_of(user), time=utc_now())
 
     @property
     def templates(self) -> Mapping[str, Template]:
@@ -527,20 +616,39 @@ class Judge:
 
     def decisions(self, *, limit: int, user: str | None) -> list[Decision]:
         """List decisions, newest first."""
-        return self._need_store().decisions(limit=limit, user=user)
+        return self._need_store().decisions(limit=limit, user=self.name_of(user) if user is not None else None)
 
     def signing_key(self) -> bytes | None:
         """Return the key with which this terminal signs its decisions, None where it does not, or cannot."""
         mqtt = self._config.mqtt
         return self._store.signing_key() if self._store and mqtt and mqtt.sign else None
 
-    def pending(self, *, limit: int, after: int) -> list[Decision]:
+    def age_s(self, decision: Decision) -> float:
+        """Return the age of the decision that was recorded last; infinity for any other [s]. Any thread may ask."""
+        last = self._last
+        return last.age_s(self._clocks) if last and last.decision == decision else math.inf
+
+    def pending(self, *, limit: int, after: int) -> list[Made]:
         """List decisions that the broker has not acknowledged, oldest first."""
         return self._store.pending(limit=limit, after=after) if self._store else []
 
-    def delivered(self, seq: int) -> None:
+    def delivered(self, seq: int, *, unheard: bool = False) -> None:
         """Take a decision out of the outbox."""
-        self._need_store().delivered(seq)
+        self._need_store().delivered(seq, unheard=unheard)
+
+    def history(self, instance: str, first: int, last: int, *, limit: int) -> list[Decision]:
+        """List decisions of an instance by their numbers."""
+        return self._need_store().decisions_of(instance, first, last, limit=limit)
+
+    def decisions_from(self) -> int | None:
+        """Return the number of the oldest decision that is kept, None while the database cannot be used."""
+        return self._store.decisions_from() if self._store else None
+
+    def expire(self) -> int:
+        """Take some decisions older than `store.keep_days` away and return how many, as far as the clock is right."""
+        if self._store is None or not clock.synchronised():
+            return 0
+        return self._store.expire(keep=timedelta(days=self._config.store.keep_days), now=datetime.now(UTC))
 
     def counts(self) -> Counts:
         """Count what health tells."""
@@ -554,6 +662,8 @@ class Judge:
             outbox_depth=self._store.outbox_depth(),
             outbox_since=self._store.oldest_pending(),
             outbox_dropped=self._store.dropped(),
+            outbox_unheard=self._store.unheard(),
+            unstored=self._store.unstored(),
             locked=locked,
             audit=AuditHead(number=audit.number, mac=audit.mac),
         )
@@ -619,6 +729,8 @@ class Counts(msgspec.Struct, frozen=True):
     outbox_since: str | None = None
     """When the first decision in the outbox was made."""
     outbox_dropped: int = 0
+    outbox_unheard: int = 0
+    unstored: int = 0
     locked: tuple[Locked, ...] = ()
     audit: AuditHead | None = None
 
@@ -626,17 +738,6 @@ class Counts(msgspec.Struct, frozen=True):
 def _since(moment: float) -> float:
     """Return how long ago a moment of the monotonic clock was [ms]."""
     return round(1e3 * (time.monotonic() - moment), 2)
-
-
-def _seen(draft: DecisionDraft, course: NDArray[np.int16]) -> Seen:
-    """Return what is kept of a signature that was judged."""
-    return Seen(
-        user=draft.user,
-        kind="matched" if draft.verdict is Verdict.MATCH else "refused",
-        course=replay.to_bytes(course),
-        version=replay.FORMAT,
-        time=draft.time,
-    )
 
 
 def refusal(error: PenlatchError) -> RequestError:

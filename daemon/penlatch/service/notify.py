@@ -6,6 +6,8 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
+from penlatch.foreign import plain
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -71,4 +73,4 @@ class Notifier:
 
 def _line(text: str) -> str:
     """Return the text on one line: a line break would begin another assignment."""
-    return " ".join(text.split())
+    return plain(" ".join(text.split()))

@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from penlatch.errors import TraceError
 from penlatch.messages import Reason
 from penlatch.verify import replay
 from penlatch.verify.quality import complexity, outlier
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from penlatch.ink import Trace
+    from penlatch.service.claims import Claim
+    from penlatch.verify.course import Course
     from penlatch.verify.verifier import Analysis, Verifier
 
 
@@ -35,10 +33,14 @@ class References:
     """Of this sitting."""
     earlier: tuple[Reference, ...] = ()
     """Of earlier sittings: they stay, whatever comes."""
+    claim: Claim | None = None
+    """What every signature of this sitting is compared with, where the name is known already."""
     min_complexity: float = 0.0
     """Simpler signatures are refused."""
-    shown: list[NDArray[np.int16]] = field(default_factory=list)
-    """Courses of all signatures of this sitting, whether or not they were taken."""
+    name: str | None = None
+    """Of the person whose earlier signatures are remembered; None for a new one."""
+    shown: replay.Remembered = field(default_factory=replay.Remembered)
+    """All signatures of this sitting, whether or not they were taken."""
     refused: Reference | None = None
     """The last one that disagreed, None when the last one agreed."""
 
@@ -65,8 +67,11 @@ class References:
             candidate = Reference(trace, verifier.analyse(trace))
         except TraceError:
             return Reason.TOO_LITTLE_INK
+        if self.claim is not None and (unlike := self.claim.refuses(trace, candidate.analysis)):
+            return unlike
         odd, self.refused = self.refused, None
-        before = [r.analysis for r in self.all]
+        # Earlier references are the matter of the claim: what was added later, or adapted, vouches for nobody.
+        before = [r.analysis for r in self.accepted]
         if not before or verifier.agrees(before, candidate.analysis):
             self.accepted.append(candidate)
             return None
@@ -76,12 +81,11 @@ class References:
         self.refused = candidate
         return Reason.DISAGREES
 
-    def repeats(self, course: NDArray[np.int16]) -> bool:
+    def repeats(self, course: Course) -> bool:
         """Tell whether a signature is one of this sitting, played back; if not, note that it was shown."""
-        found = replay.nearest(course, np.stack(self.shown)) if self.shown else None
-        if found is not None and found.replay:
+        if replay.find(course, self.shown) is not None:
             return True
-        self.shown.append(course)
+        self.shown.add([course])
         return False
 
     def take_out_outlier(self, verifier: Verifier) -> int | None:

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING
 from penlatch.errors import RequestError
 from penlatch.ink import Trace
 from penlatch.messages import Reason
-from penlatch.service.memory import seen
+from penlatch.service.claims import OfOriginals, first_sitting
 from penlatch.service.references import Reference, References
 from penlatch.verify.adaptation import Accepted, Refused, exchange
 from penlatch.verify.adaptation import Reference as Known
+from penlatch.verify.course import course
 from penlatch.verify.template import Template
 
 if TYPE_CHECKING:
-    from penlatch.config import Adapt, Replay
+    from penlatch.config import Adapt
     from penlatch.messages import Decision, User
+    from penlatch.service.memory import Memory
     from penlatch.store.store import Store
     from penlatch.verify.verifier import Analysis, Verifier
 
@@ -65,8 +67,24 @@ class Roster:
         traces = [Trace.from_bytes(data) for data in self._store.references(name)]
         return [Reference(trace, self._verifier.analyse(trace)) for trace in traces]
 
+    def claim(self, name: str, references: list[Reference] | None = None) -> OfOriginals:
+        """Return the claim to a name: the references of the first sitting.
+
+        Args:
+            name: Of somebody who gave references with a pen.
+            references: All of the person's, where they are at hand.
+
+        Raises:
+            RequestError: `unknown_user`.
+            StoreError: if a reference does not open.
+            ModelError: if the models fail.
+        """
+        known = self.references(name) if references is None else references
+        places = first_sitting(self._store.history(name))
+        return OfOriginals([known[place].analysis for place in places], self._verifier)
+
     def enroll(
-        self, name: str, references: References, *, time: str, remembering: Replay | None = None
+        self, name: str, references: References, *, time: str, remembering: Memory | None = None
     ) -> Reason | None:
         """Make the template of a new person, or of one who gave more references, and store both.
 
@@ -74,7 +92,7 @@ class Roster:
             name: by which the person is asked for.
             references: of this sitting and before.
             time: RFC 3339 in UTC.
-            remembering: as this rule says, the new signatures are kept to be known again; None: they are not.
+            remembering: keeps the new signatures, to be known again; None: they are not kept.
 
         Returns:
             None when that is done, else the reason why not.
@@ -88,7 +106,8 @@ class Roster:
         template = self._template(references.all)
         quality = self._verifier.quality([r.trace for r in references.all], template)
         new = [r.trace.to_bytes() for r in given]
-        shown = [seen(r.trace, name, time=time) for r in given]
+        shown = [remembering.seen(course(r.trace), name, "enrolled", time=time) for r in given] if remembering else []
+        rule = remembering.rule if remembering else None
         version, sealable = self._verifier.version, template.to_bytes()
         if references.earlier:
             self._store.change_references(
@@ -99,7 +118,7 @@ class Roster:
                 time=time,
                 quality=quality,
                 seen=shown,
-                rule=remembering,
+                rule=rule,
             )
         else:
             self._store.enroll(
@@ -110,7 +129,7 @@ class Roster:
                 time=time,
                 quality=quality,
                 seen=shown,
-                rule=remembering,
+                rule=rule,
             )
         self.templates[name] = template
         log.info("enrolled %s with %d references, %d of them new", name, len(template), len(given))
@@ -147,10 +166,11 @@ class Roster:
         if isinstance(found, Refused):
             return found
         new = Reference(trace, self._verifier.analyse(trace))
+        references = self.references(name)
+        if self.claim(name, references).refuses(trace, new.analysis):
+            return Refused.UNLIKE_ORIGINALS
         kept = [
-            reference
-            for reference, held in zip(self.references(name), history.held, strict=True)
-            if held.position != found.drops
+            reference for reference, held in zip(references, history.held, strict=True) if held.position != found.drops
         ]
         template = self._template([*kept, new])
         self._store.change_references(

@@ -156,7 +156,12 @@ def normalise(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Raises:
         PictureError: if nothing in it looks like ink.
     """
-    return _grey(_fitted(found(grey)))
+    return fitted(found(grey))
+
+
+def fitted(soft: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Show what `found` cut out as `draw` does, uint8 [HEIGHT, WIDTH]."""
+    return _grey(_fitted(soft))
 
 
 def found(grey: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -65,10 +65,14 @@ class Kind(StrEnum):
     PICTURE = "picture"
     DELETED = "deleted"
     CALIBRATED = "calibrated"
+    EXPIRED = "expired"
+    """Decisions were taken away because they were older than `store.keep_days`."""
     UNLOCKED = "unlocked"
     """Somebody ended the lock of a person, or of the terminal."""
     DROPPED = "dropped"
     """The outbox had no room: decisions that no broker has acknowledged will not be told."""
+    UNJUDGED = "unjudged"
+    """Errors and retries of one way of asking came to the bound of a day, or went beyond it until the day ended."""
     KEY_ROTATED = "key_rotated"
     RESTORED = "restored"
     BOUND = "bound"
@@ -154,8 +158,8 @@ class Audit:
         """
         self.check(after=max(0, self.head().number - CHECKED_AT_START))
 
-    def append(self, connection: sqlite3.Connection, kind: Kind, body: Mapping[str, Any]) -> None:
-        """Add an entry, in the transaction that `connection` is in.
+    def append(self, connection: sqlite3.Connection, kind: Kind, body: Mapping[str, Any]) -> int:
+        """Add an entry, in the transaction that `connection` is in, and return its number.
 
         Args:
             connection: of this database, in a transaction.
@@ -169,6 +173,7 @@ class Audit:
             "INSERT INTO audit (number, time, kind, body, mac) VALUES (?, ?, ?, ?, ?)",
             (number, time, kind.value, text, self._mac(before, number, time, kind.value, text)),
         )
+        return number
 
     def decided(self, connection: sqlite3.Connection, decision: Decision) -> None:
         """Add the entry of a decision, which answers for every field of it."""
@@ -217,14 +222,38 @@ class Audit:
                 body = msgspec.json.decode(row["body"])
                 told[body["seq"]] = body["sha256"], body.get("v", 1)
             before = mac
+        if latest > meta.number(self._database, "seq"):
+            raise self._broken(f"decision {latest} was added to it")
         if told:
             found = {d.seq: d for d in decisions_between(self._database, min(told), max(told))}
+            gone = self.expired() if told.keys() - found.keys() else 0
             for seq, (wanted, version) in told.items():
+                if seq not in found and seq <= gone:
+                    continue
                 if seq not in found or digest(found[seq], version=version) != wanted:
                     raise self._broken(f"decision {seq} is not as it was when it was made")
             if added := {*(found.keys() - told.keys()), *([latest] if latest > max(told) else [])}:
                 raise self._broken(f"decision {min(added)} was added to it")
         return number
+
+    def expired(self) -> int:
+        """Return the number of the last decision that was taken away for its age; 0 for none.
+
+        An entry of the chain says so. It is checked by itself, so that nobody without the key can explain a decision
+        away that is missing.
+
+        Raises:
+            StoreError: if that entry is missing or altered.
+        """
+        number = meta.tally(self._database, "expired")
+        if not number:
+            return 0
+        rows = self._database.rows("SELECT time, kind, body, mac FROM audit WHERE number = ?", (number,))
+        for row in rows:
+            mac = self._mac(self._mac_of(number - 1), number, row["time"], row["kind"], row["body"])
+            if hmac.compare_digest(mac, row["mac"]) and row["kind"] == Kind.EXPIRED:
+                return int(msgspec.json.decode(row["body"])["last"])
+        raise self._broken(f"entry {number} of its audit, about decisions that expired, was altered")
 
     def _mac_of(self, number: int) -> bytes:
         """Return the HMAC of an entry; nothing equals that of one that is not there."""

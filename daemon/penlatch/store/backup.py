@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import sqlite3
 from dataclasses import dataclass
@@ -45,6 +46,10 @@ class Restored:
     """People whom the backup held and who had been deleted since; they stay deleted."""
     replaced: Path | None
     """Where the database lies now that was there before, None where none was."""
+    certain: bool
+    """True if a checked audit said who was deleted since. Else somebody who was may be back."""
+    instance: str
+    """Life of the database that begins: doors have to learn it from a person."""
 
 
 def back_up(database: Path, folder: Path, *, keep: int, vault: Vault | None = None) -> Path:
@@ -115,7 +120,7 @@ def _copy(source: sqlite3.Connection, draft: Path) -> None:
         source.backup(copy)
         # One file, that needs no other beside it.
         copy.execute("PRAGMA journal_mode = delete").fetchall()
-        (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
+        (verdict,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
     if verdict != "ok":
         raise StoreError(path=draft, problem=f"the copy is damaged ({verdict})", remedy="see the kernel's log")
     with held(open_plain(draft)) as descriptor:
@@ -125,7 +130,8 @@ def _copy(source: sqlite3.Connection, draft: Path) -> None:
 def restore(backup: Path, database: Path, vault: Vault, *, source: int | None = None) -> Restored:
     """Put a backup in the place of a database that nobody uses. What was there before is moved aside, not thrown away.
 
-    Numbers of decisions go on after the last that anything here knows of: none is ever given twice. People who were
+    A new instance begins, so that no number is ever given twice, whatever was decided since the backup. Numbers go on
+    after the last that anything here knows of. People who were
     deleted since, as far as the database that was there can tell, stay deleted.
 
     Args:
@@ -156,18 +162,26 @@ def restore(backup: Path, database: Path, vault: Vault, *, source: int | None = 
         bind(copied, vault, audit)
         backed_up = meta.number(copied, "seq")
         lasting = max(backed_up, known.seq)
+        instance = secrets.token_hex(16)
         forgotten = tuple(name for (name,) in copied.rows("SELECT name FROM users") if known.lacks(name))
         with copied.transaction() as connection:
             connection.execute("UPDATE meta SET value = ? WHERE name = 'seq'", (lasting,))
+            connection.execute("UPDATE meta SET value = ? WHERE name = 'instance'", (instance,))
             connection.executemany("DELETE FROM users WHERE name = ?", [(name,) for name in forgotten])
-            audit.append(
-                connection, Kind.RESTORED, {"backed_up": backed_up, "known": lasting, "forgotten": list(forgotten)}
-            )
+            told = {"backed_up": backed_up, "known": lasting, "forgotten": list(forgotten), "instance": instance}
+            audit.append(connection, Kind.RESTORED, told)
         copied.vacuum()
         kept = head.Kept(number=audit.head().number, mac=audit.head().mac, seq=lasting)
         copied.close()
         replaced = _put_in_place(draft, database, kept)
-    return Restored(backed_up=backed_up, known=lasting, forgotten=forgotten, replaced=replaced)
+    return Restored(
+        backed_up=backed_up,
+        known=lasting,
+        forgotten=forgotten,
+        replaced=replaced,
+        certain=known.certain,
+        instance=instance,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +192,8 @@ class _Known:
     """Number of the last decision."""
     names: frozenset[str] | None
     """Everybody who is enrolled, None where that cannot be read."""
+    certain: bool = False
+    """True if `names` come from an audit that was checked."""
 
     def lacks(self, name: str) -> bool:
         """Whether somebody is certainly not enrolled."""
@@ -192,7 +208,7 @@ def _known(database: Path, vault: Vault) -> _Known:
     Raises:
         StoreError: if another process uses it.
     """
-    seq, names = 0, None
+    seq, names, certain = 0, None, False
     with contextlib.suppress(StoreError):
         kept = head.read(head.place(database))
         seq = kept.seq if kept else 0
@@ -205,14 +221,15 @@ def _known(database: Path, vault: Vault) -> _Known:
             raise
         return _Known(seq, names)
     with contextlib.closing(present), contextlib.suppress(StoreError):
-        seq = max(seq, meta.number(present, "seq"))
+        if (number := meta.number(present, "seq")) <= head.HIGHEST_SEQ:
+            seq = max(seq, number)
         names = frozenset(name for (name,) in present.rows("SELECT name FROM users"))
         audit = Audit.chain(present, vault)
         audit.check()
         if audit.sealed_bound:
             with present.snapshot() as connection:
-                names = enrolments.known(connection)
-    return _Known(seq, names)
+                names, certain = enrolments.known(connection), True
+    return _Known(seq, names, certain)
 
 
 def _put_in_place(draft: Path, database: Path, kept: head.Kept) -> Path | None:

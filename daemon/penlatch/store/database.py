@@ -64,6 +64,9 @@ class Follower(Protocol):
     def watch(self, connection: sqlite3.Connection) -> None:
         """Prepare the connection, outside of any transaction."""
 
+    def look(self, connection: sqlite3.Connection) -> None:
+        """Look at what is about to be read; raise to refuse it."""
+
     def begin(self, connection: sqlite3.Connection) -> None:
         """Look at a transaction that just began; raise to refuse it."""
 
@@ -158,11 +161,13 @@ class Database:
         """Read, inside, one state of the database, whatever another process writes meanwhile.
 
         Raises:
-            StoreError: if SQLite refuses a query.
+            StoreError: if SQLite refuses a query, or another process changed what is there.
         """
         with explained(self.path):
             self._connection.execute("BEGIN")
             try:
+                if self._follower:
+                    self._follower.look(self._connection)
                 yield self._connection
             finally:
                 if self._connection.in_transaction:
@@ -197,10 +202,12 @@ class Database:
         """Return all rows of a query.
 
         Raises:
-            StoreError: if SQLite cannot answer it.
+            StoreError: if SQLite cannot answer it, or another process changed what is there.
         """
-        with explained(self.path):
-            return self._connection.execute(sql, parameters).fetchall()
+        if self._follower and not self._connection.in_transaction:
+            with self.snapshot() as connection:
+                return connection.execute(sql, parameters).fetchall()
+        return self._run(sql, parameters)
 
     def truncate_log(self) -> None:
         """Fold the write-ahead log into the file and cut it to nothing, so that it keeps nothing that was deleted.
@@ -210,7 +217,7 @@ class Database:
         Raises:
             StoreError: if the disk fails.
         """
-        self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._run("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def vacuum(self) -> None:
         """Write the whole file anew, so that no page of it keeps what was deleted, and cut the log.
@@ -219,8 +226,12 @@ class Database:
             StoreError: if the disk fails, or has no room for a second copy meanwhile; what was deleted is overwritten
                 all the same (`secure_delete`).
         """
-        self.rows("VACUUM")
+        self._run("VACUUM")
         self.truncate_log()
+
+    def _run(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[sqlite3.Row]:
+        with explained(self.path):
+            return self._connection.execute(sql, parameters).fetchall()
 
 
 def check_plain(path: Path) -> None:
@@ -314,10 +325,23 @@ def _look_over(connection: sqlite3.Connection, path: Path) -> list[str]:
     """
     for name, value in _BEFORE_READING.items():
         connection.execute(f"PRAGMA {name} = {value}").fetchall()
-    _check(connection, path)
+    check_pages(connection, path)
     pending = schema.pending(connection, path=path)
     check_shape(connection, path, lacking=pending)
     return pending
+
+
+def check_pages(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse damaged pages, and an index that does not hold exactly the rows of its table.
+
+    An index that somebody made to fit no row hides rows from a query, or has others deleted. `quick_check` passes it.
+
+    Raises:
+        StoreError: if there is such a thing.
+    """
+    (verdict, *_), *_ = connection.execute("PRAGMA integrity_check(1)").fetchall()
+    if verdict != "ok":
+        raise StoreError(path=path, problem=f"it is damaged ({verdict})", remedy=_BACKUP)
 
 
 def check_shape(connection: sqlite3.Connection, path: Path, *, lacking: Collection[str] = ()) -> None:
@@ -327,13 +351,6 @@ def check_shape(connection: sqlite3.Connection, path: Path, *, lacking: Collecti
         StoreError: if it is another.
     """
     shape.check(connection, [run for name, run in schema.MIGRATIONS.items() if name not in lacking], path=path)
-
-
-def _check(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse a file with damaged pages or broken indexes, before anything is written to it."""
-    (verdict, *_), *_ = connection.execute("PRAGMA quick_check(1)").fetchall()
-    if verdict != "ok":
-        raise StoreError(path=path, problem=f"it is damaged ({verdict})", remedy=_BACKUP)
 
 
 def _set_pragmas(connection: sqlite3.Connection, path: Path) -> None:

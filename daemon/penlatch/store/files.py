@@ -161,14 +161,21 @@ def open_plain(path: Path, flags: int = os.O_RDONLY) -> int:
     return regular(os.open(path, flags | _PLAIN, PRIVATE))
 
 
-def read_file(path: Path) -> bytes:
+def read_file(path: Path, *, most: int) -> bytes:
     """Return the content of a regular file that is reached through no link in its last part.
 
+    Args:
+        path: of the file.
+        most: so many bytes are read at most, whatever somebody made of the file.
+
     Raises:
-        OSError: if it cannot be read.
+        OSError: if it cannot be read, or is longer (EFBIG).
     """
     with os.fdopen(open_plain(path), "rb") as file:
-        return file.read()
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    return data
 
 
 def replace_file(path: Path, data: bytes) -> None:

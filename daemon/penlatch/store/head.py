@@ -5,7 +5,7 @@ It is written now and then, not with every decision: it may be behind its databa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
@@ -21,11 +21,19 @@ if TYPE_CHECKING:
 SUFFIX: Final = "-head"
 """Behind the name of the database, as SQLite names its own."""
 
+HIGHEST_SEQ: Final = 1 << 52
+"""Highest number of a decision that is believed: a restore goes on behind it, and there must be numbers left.
+
+The number has no MAC, for it must be of use where the database is lost."""
+
+LARGEST_BYTES: Final = 4096
+"""Largest file that is read [bytes]; it has some 120."""
+
 
 class Kept(Head, frozen=True):
     """What the file holds."""
 
-    seq: int
+    seq: Annotated[int, msgspec.Meta(ge=0, le=HIGHEST_SEQ)]
     """Number of the last decision."""
 
 
@@ -41,7 +49,7 @@ def read(path: Path) -> Kept | None:
         StoreError: if it cannot be read, or is no such file.
     """
     try:
-        return msgspec.json.decode(read_file(path), type=Kept)
+        return msgspec.json.decode(read_file(path, most=LARGEST_BYTES), type=Kept)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from penlatch.clock import synchronised
-from penlatch.errors import StoreError
-from penlatch.messages import Failures
+from penlatch.errors import StoreError, UnstoredError
+from penlatch.messages import Failures, Verdict
+from penlatch.moment import Made, Moment
 from penlatch.store import lockouts, meta
 from penlatch.store.audit import Kind
 from penlatch.store.decision_rows import decisions_of
+from penlatch.store.unjudged import PER_DAY, Unjudged
 
 if TYPE_CHECKING:
     import sqlite3
@@ -47,11 +49,17 @@ SELECT count(*) FROM decisions WHERE user = :user AND verdict = 'no_match' AND s
 )
 """
 
+_SITTINGS = """
+SELECT seq, time FROM decisions
+WHERE user = :user AND action = 'enroll' AND probability IS NOT NULL AND time > :after ORDER BY seq
+"""
+
 _DROPPED_AT_ONCE = 256
 """So many of the oldest are looked at for their age with each new decision, so that none takes long."""
 
 _PENDING = """
-SELECT decisions.*, outbox.mac FROM outbox JOIN decisions USING (seq) WHERE seq > :after ORDER BY seq LIMIT :limit
+SELECT decisions.*, outbox.mac, kernel, made_s FROM outbox JOIN decisions USING (seq)
+WHERE seq > :after ORDER BY seq LIMIT :limit
 """
 
 
@@ -62,6 +70,8 @@ class Limits:
     decisions: int = 100_000
     age: timedelta | None = None
     """How old a decision may get [a time]; None for any age. Counted by the clock that the decisions carry."""
+    unjudged: int = PER_DAY
+    """Rows of errors and retries a day of one way of asking."""
 
 
 class Journal:
@@ -74,11 +84,14 @@ class Journal:
         self.instance = meta.instance(database)
         """Life of the database that numbers decisions now."""
         self._limits = limits or Limits()
+        self._unjudged = Unjudged(database, audit, per_day=self._limits.unjudged)
 
     def record(
         self,
         draft: DecisionDraft,
         *,
+        made: Moment | None = None,
+        way: str = "",
         failures: Mapping[str, Failures] | None = None,
         also: Callable[[sqlite3.Connection], None] | None = None,
     ) -> Decision:
@@ -89,25 +102,52 @@ class Journal:
 
         Args:
             draft: the decision.
+            made: the moment of the decision; None for now.
+            way: the way in which it was asked; errors and retries of one way are bounded, see `store.unjudged`.
             failures: what it makes of the failures in a row of some, kept with it.
             also: writes what else belongs to the same transaction.
 
         Raises:
             StoreError: if it cannot be written.
+            UnstoredError: for an error or a retry beyond the bound of a day, which was counted and has no number.
         """
+        made = made or Moment.now()
+        judged = draft.verdict in (Verdict.MATCH, Verdict.NO_MATCH)
         with self._database.transaction() as connection:
-            seq = meta.count(connection, "seq", path=self._database.path)
-            row = msgspec.to_builtins(draft) | {"reasons": msgspec.json.encode(draft.reasons).decode()}
-            connection.execute(_INSERT, {"instance": self.instance, "seq": seq, "boot": self._boot, **row})
-            made = connection.execute("SELECT * FROM decisions WHERE seq = ?", (seq,)).fetchone()
-            connection.execute("INSERT INTO outbox (seq, mac) VALUES (?, ?)", (seq, self._audit.ledger.mac(made)))
-            decision = draft.numbered(seq=seq, boot=self._boot, instance=self.instance)
-            self._audit.decided(connection, decision)
-            lockouts.keep(connection, failures or {}, time=decision.time)
-            self._make_room(connection, decision)
+            decision = (
+                self._insert(connection, draft, made)
+                if judged or self._unjudged.admit(connection, way, at=made, time=draft.time)
+                else None
+            )
+            lockouts.keep(connection, failures or {}, time=draft.time)
             if also:
                 also(connection)
+        if decision is None:
+            raise UnstoredError(verdict=draft.verdict, reason=draft.reason)
         return decision
+
+    def _insert(self, connection: sqlite3.Connection, draft: DecisionDraft, made: Moment) -> Decision:
+        """Number a decision; put it into the journal, the audit and the outbox."""
+        seq = meta.count(connection, "seq", path=self._database.path)
+        row = msgspec.to_builtins(draft) | {"reasons": msgspec.json.encode(draft.reasons).decode()}
+        connection.execute(_INSERT, {"instance": self.instance, "seq": seq, "boot": self._boot, **row})
+        stored = connection.execute("SELECT * FROM decisions WHERE seq = ?", (seq,)).fetchone()
+        connection.execute(
+            "INSERT INTO outbox (seq, mac, kernel, made_s) VALUES (?, ?, ?, ?)",
+            (seq, self._audit.ledger.mac(stored), made.kernel, made.s),
+        )
+        decision = draft.numbered(seq=seq, boot=self._boot, instance=self.instance)
+        self._audit.decided(connection, decision)
+        self._make_room(connection, decision)
+        return decision
+
+    def turn(self, connection: sqlite3.Connection, *, at: Moment, time: str) -> None:
+        """End the days of errors and retries that are over: see `Unjudged.turn`."""
+        self._unjudged.turn(connection, at=at, time=time)
+
+    def unstored(self) -> int:
+        """Return how many errors and retries were counted and not stored: see `Unjudged.beyond`."""
+        return self._unjudged.beyond()
 
     def lockouts(self) -> dict[str, Failures]:
         """Return the committed failures: see `lockouts.load`."""
@@ -146,7 +186,19 @@ class Journal:
         """
         return int(self._database.rows(_FAILURES, {"user": user, "before": before})[0][0])
 
-    def pending(self, *, limit: int, after: int = 0) -> list[Decision]:
+    def sittings_since(self, after: str, *, user: str) -> list[tuple[int, str]]:
+        """Return number and time of every decision that opened a further sitting of a person, or refused to.
+
+        Args:
+            after: Time of day, RFC 3339 in UTC; what is stamped later counts, the future too.
+            user: Whose sittings.
+
+        Raises:
+            StoreError: if they cannot be read.
+        """
+        return [(seq, at) for seq, at in self._database.rows(_SITTINGS, {"user": user, "after": after})]
+
+    def pending(self, *, limit: int, after: int = 0) -> list[Made]:
         """Return the first `limit` decisions in the outbox whose number is above `after`, in order.
 
         Raises:
@@ -160,7 +212,8 @@ class Journal:
                     problem=f"somebody wrote to it: decision {row['seq']}, which waits, is not as it was made",
                     remedy="keep a copy as evidence, then `penlatch store restore` the newest backup",
                 )
-        return decisions_of(({k: row[k] for k in row.keys() if k != "mac"} for row in rows), path=self._database.path)  # noqa: SIM118 - a row iterates over its values
+        moments = [Moment(row["kernel"], row["made_s"]) for row in rows]
+        return list(map(Made, decisions_of(rows, path=self._database.path), moments))
 
     def dropped(self) -> int:
         """Return how many decisions were ever dropped from the outbox, and never told to a broker.
@@ -199,14 +252,28 @@ class Journal:
             return ""
         return oldest.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
-    def delivered(self, seq: int) -> None:
+    def delivered(self, seq: int, *, unheard: bool = False) -> None:
         """Take a decision out of the outbox: the broker has it. Saying so twice does no harm.
+
+        Args:
+            seq: its number.
+            unheard: count it as one to which nobody was subscribed.
 
         Raises:
             StoreError: if it cannot be written.
         """
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM outbox WHERE seq = ?", (seq,))
+            gone = connection.execute("DELETE FROM outbox WHERE seq = ?", (seq,)).rowcount
+            if unheard and gone:
+                meta.keep(connection, "unheard", self.unheard() + 1)
+
+    def unheard(self) -> int:
+        """Return how many decisions a broker took while nobody was subscribed to them.
+
+        Raises:
+            StoreError: if it cannot be read.
+        """
+        return meta.tally(self._database, "unheard")
 
     def outbox_depth(self) -> int:
         """Return how many decisions wait for the broker.

@@ -7,13 +7,14 @@ Each transaction that changes a sum, or appends to the audit, writes one tag for
 the last entry of the audit. Rows that are put back, taken out, added or moved without the key fit no tag; tags that
 are put back with them fit no longer audit; a shorter audit does not contain the head that is kept beside the database.
 
-At the start every row is counted once. Later only where another process wrote (PRAGMA data_version): before a
-transaction goes on, rows, schema and audit must be those that this process knows.
+At the start every row is counted once. Later only where another process wrote (PRAGMA data_version): before anything is
+read or written then, rows, schema and audit must be those that this process knows.
 """
 
 from __future__ import annotations
 
 import hmac
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +22,7 @@ import msgspec
 
 from penlatch.decoding import UNREADABLE
 from penlatch.errors import StoreError
-from penlatch.store.database import check_shape, damaged
+from penlatch.store.database import check_pages, check_shape, damaged
 
 if TYPE_CHECKING:
     import sqlite3
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
 
     from penlatch.store.database import Database
 
-NOT_COUNTED: Final = frozenset({"audit", "decisions", "_sqlite_migrations"})
-"""Tables that others guard: the chain guards `audit` and `decisions`, `shape` guards the migrations."""
+NOT_COUNTED: Final = frozenset({"audit", "decisions", "signature_marks", "_sqlite_migrations"})
+"""Tables that are not counted. The chain guards `audit` and `decisions`, `shape` guards the migrations. Millions of
+`signature_marks` would make every start slow; who takes some out makes old recordings of deleted people new."""
 
 ROW: Final = "ledger"
 """Name of the tags in `meta`: the one row that is not counted."""
@@ -74,7 +76,10 @@ class _State:
 
 
 class Ledger:
-    """The sums of one open database. `Database.transaction` calls `begin`, then `finish`, and `undo` after a fault."""
+    """The sums of one open database.
+
+    `Database.transaction` calls `begin`, then `finish`, and `undo` after a fault; every other read calls `look`.
+    """
 
     def __init__(self, path: Path, key: bytes) -> None:
         self._path = path
@@ -142,6 +147,14 @@ class Ledger:
             StoreError: if another process changed anything since.
         """
         self._saved, self._saved_sums = self._state, dict(self._sums)
+        self.look(connection)
+
+    def look(self, connection: sqlite3.Connection) -> None:
+        """Compare what a transaction sees, which just began, with what this process knows.
+
+        Raises:
+            StoreError: if another process changed anything since.
+        """
         version = _version(connection)
         if self.bound and version != self._version:
             self._compare(connection)
@@ -209,6 +222,7 @@ class Ledger:
     def _compare(self, connection: sqlite3.Connection) -> None:
         """Compare what is there now with what this process knows."""
         check_shape(connection, self._path)
+        check_pages(connection, self._path)
         sums = self._totals(connection, self._state.columns)
         wrong = [table for table, value in sums.items() if value != self._sums[table]]
         tags = _value(connection, ROW)
@@ -259,6 +273,8 @@ def _encoded(table: str, columns: Sequence[str], values: Sequence[object]) -> by
     for place, value in enumerate(values):
         if isinstance(value, bytes):
             row[place + 1] = _sealed(value) if columns[place] == "sealed" else [value.hex()]
+        elif isinstance(value, float) and not math.isfinite(value):
+            row[place + 1] = [str(value), None]  # JSON would write null
     return _encode(row)
 
 

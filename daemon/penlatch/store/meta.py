@@ -25,6 +25,23 @@ def number(database: Database, name: str) -> int:
     return _whole(database.rows("SELECT value FROM meta WHERE name = ?", (name,)), name, database.path)
 
 
+def tally(database: Database, name: str) -> int:
+    """Return a number that is kept only once there is one; 0 before that.
+
+    Raises:
+        StoreError: if it cannot be read, or is no number.
+    """
+    rows = database.rows("SELECT value FROM meta WHERE name = ?", (name,))
+    return _whole(rows, name, database.path) if rows else 0
+
+
+def keep(connection: sqlite3.Connection, name: str, value: int) -> None:
+    """Keep such a number, in the transaction that `connection` is in."""
+    connection.execute(
+        "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value)
+    )
+
+
 def count(connection: sqlite3.Connection, name: str, *, path: Path) -> int:
     """Add one to a number, in the transaction that `connection` is in, and return what it is then.
 

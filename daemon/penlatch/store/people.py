@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from penlatch.errors import RequestError, StoreError
-from penlatch.messages import Quality, Sitting, User, UserName
-from penlatch.store import enrolments
+from penlatch.messages import Quality, Sitting, User
+from penlatch.store import enrolments, naming
 from penlatch.store.audit import Kind
 from penlatch.store.database import understood
 
@@ -73,6 +73,10 @@ class People:
         self._audit = audit
         self._vault = vault
 
+    def names(self) -> list[str]:
+        """Return everybody's name, in order."""
+        return [name for (name,) in self._database.rows("SELECT name FROM users ORDER BY name")]
+
     def users(self) -> list[User]:
         """Return everybody, by name."""
         sittings: dict[str, list[Sitting]] = {}
@@ -117,14 +121,12 @@ class People:
             also: writes more, in the same transaction.
 
         Raises:
-            RequestError: `already_enrolled`, or `bad_request` for an impossible name.
+            RequestError: `already_enrolled`, also for a name that looks like that of somebody else; `bad_request` for
+                an impossible name.
             StoreError: if it cannot be written.
         """
-        try:
-            msgspec.convert(name, UserName)
-        except msgspec.ValidationError as error:
-            raise RequestError(code="bad_request", problem=f"{name!r} cannot be the name of a person") from error
         with self._database.transaction() as connection:
+            naming.check(name, known=naming.enrolled(connection))
             if connection.execute("SELECT 1 FROM templates WHERE user = ?", (name,)).fetchone():
                 raise RequestError(code="already_enrolled", problem=f"{name} is enrolled already")
             pictures = connection.execute("DELETE FROM pictures WHERE user = ?", (name,)).rowcount

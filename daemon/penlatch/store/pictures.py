@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from penlatch.errors import RequestError, StoreError
-from penlatch.messages import MOST_PICTURES, UserName
-from penlatch.store import enrolments
+from penlatch.messages import MOST_PICTURES
+from penlatch.store import enrolments, naming
 from penlatch.store.audit import Kind
 
 if TYPE_CHECKING:
@@ -43,15 +41,12 @@ class Pictures:
             time: RFC 3339 in UTC.
 
         Raises:
-            RequestError: `already_enrolled` where the person gave references with a pen, `bad_request` for an
-                impossible name and for more than `MOST_PICTURES`.
+            RequestError: `already_enrolled` where the person gave references with a pen, and for a name that looks like
+                that of somebody else; `bad_request` for an impossible name and for more than `MOST_PICTURES`.
             StoreError: if it cannot be written.
         """
-        try:
-            msgspec.convert(name, UserName)
-        except msgspec.ValidationError as error:
-            raise RequestError(code="bad_request", problem=f"{name!r} cannot be the name of a person") from error
         with self._database.transaction() as connection:
+            naming.check(name, known=naming.enrolled(connection))
             if connection.execute("SELECT 1 FROM templates WHERE user = ?", (name,)).fetchone():
                 problem = f"{name} gave references with a pen, which tell more than a picture"
                 raise RequestError(code="already_enrolled", problem=problem)

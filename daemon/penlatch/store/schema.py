@@ -180,12 +180,48 @@ def enrolments(db: Database) -> None:
         db.execute(statement)
 
 
+def moments_and_unjudged(db: Database) -> None:
+    """Keep the moment of every decision in the outbox, and count what was not judged by the way in which it was asked.
+
+    A row of before has no moment: it is historical. `unjudged` holds one row for each way: the window of a day that
+    began at `kernel`, `since_s` (see `moment.Moment`) and `since`, the rows `stored` in it, and those `beyond`.
+    """
+    for statement in (
+        "ALTER TABLE outbox ADD COLUMN kernel TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE outbox ADD COLUMN made_s REAL NOT NULL DEFAULT 0",
+        """CREATE TABLE unjudged (
+            way TEXT PRIMARY KEY,
+            kernel TEXT NOT NULL,
+            since_s REAL NOT NULL,
+            since TEXT NOT NULL,
+            stored INTEGER NOT NULL CHECK (stored >= 0),
+            beyond INTEGER NOT NULL CHECK (beyond >= 0)
+        ) STRICT, WITHOUT ROWID""",
+    ):
+        db.execute(statement)
+
+
 def lockouts_by_way(db: Database) -> None:
     """Keep failures by the way of asking, with those of a day: `lockouts.state`, as JSON of `messages.Failures`.
 
     A row without it is of an earlier release: `count` and `last` then hold for every way.
     """
     db.execute("ALTER TABLE lockouts ADD COLUMN state TEXT NOT NULL DEFAULT ''")
+
+
+def marks_of_signatures(db: Database) -> None:
+    """Keep marks by which signatures are known again, with no name, also after they were deleted.
+
+    `signature` is `signatures_of_before.id` while that row is there. No number is given twice: meta counts them, from
+    the first one on that is kept. A `mark` is made with a key of its own, which is sealed in meta.
+    """
+    db.execute(
+        """CREATE TABLE signature_marks (
+            mark INTEGER NOT NULL,
+            signature INTEGER NOT NULL CHECK (signature >= 1),
+            PRIMARY KEY (mark, signature)
+        ) STRICT, WITHOUT ROWID"""
+    )
 
 
 MIGRATIONS: dict[str, Callable[[Database], None]] = {
@@ -196,6 +232,8 @@ MIGRATIONS: dict[str, Callable[[Database], None]] = {
     "0005_signatures_of_before": signatures_of_before,
     "0006_decisions_with_a_purpose": decisions_with_a_purpose,
     "0007_enrolments": enrolments,
+    "0010_marks_of_signatures": marks_of_signatures,
+    "0011_moments_and_unjudged": moments_and_unjudged,
     "0012_lockouts_by_way": lockouts_by_way,
 }
 """Every migration there ever was, oldest first. One that was released is never changed.

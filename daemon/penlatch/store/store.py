@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from penlatch.clock import utc_now
 from penlatch.errors import StoreError
-from penlatch.store import head, meta
+from penlatch.moment import Moment
+from penlatch.store import head, meta, naming
 from penlatch.store.audit import Audit, Head, Kind
 from penlatch.store.binding import bind
 from penlatch.store.calibrations import Calibrations
 from penlatch.store.database import Database
+from penlatch.store.decision_rows import decisions_of_instance
+from penlatch.store.expiry import Expiry
 from penlatch.store.journal import Journal, Limits
 from penlatch.store.keys import current, signing_key
 from penlatch.store.people import History, People, StoredTemplate
@@ -20,10 +24,12 @@ from penlatch.store.signatures import Signatures
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import datetime, timedelta
     from pathlib import Path
 
     from penlatch.config import Replay
     from penlatch.messages import Decision, DecisionDraft, Failures, Quality, SiteCalibration, User
+    from penlatch.moment import Made
     from penlatch.store.signatures import Kept, Seen
     from penlatch.store.signatures import Kind as SeenKind
     from penlatch.store.vault import Vault
@@ -47,6 +53,7 @@ class Store:
         self._people = People(database, vault, self._audit)
         self._pictures = Pictures(database, vault, self._audit)
         self._journal = Journal(database, self._audit, boot=self.boot, limits=limits)
+        self._expiry = Expiry(database, self._audit)
         self._calibrations = Calibrations(database, vault, self._audit)
         self._signatures = Signatures(database, vault)
         self.path = database.path
@@ -80,6 +87,14 @@ class Store:
             with contextlib.suppress(StoreError):
                 self.keep_head()
         self._database.close()
+
+    def names(self) -> list[str]:
+        """Return the names of everybody who is enrolled, in order."""
+        return self._people.names()
+
+    def check_name(self, name: str) -> None:
+        """Refuse a name that nobody new may have: see `naming.check`."""
+        naming.check(name, known=self.names())
 
     def users(self) -> list[User]:
         """Return everybody who is enrolled, by name."""
@@ -176,6 +191,8 @@ class Store:
         self,
         draft: DecisionDraft,
         *,
+        made: Moment | None = None,
+        way: str = "",
         failures: Mapping[str, Failures] | None = None,
         seen: Sequence[Seen] = (),
         rule: Replay | None = None,
@@ -184,7 +201,7 @@ class Store:
 
         The signatures `seen` are kept with it, as `rule` says; without a rule none is.
         """
-        return self._journal.record(draft, failures=failures, also=self._keeping(seen, rule))
+        return self._journal.record(draft, made=made, way=way, failures=failures, also=self._keeping(seen, rule))
 
     def lockouts(self) -> dict[str, Failures]:
         """Return the committed failures, by subject: see `Journal.lockouts`."""
@@ -201,6 +218,30 @@ class Store:
     def signatures(self, ids: Collection[int]) -> list[Kept]:
         """Return signatures of before, opened: see `Signatures.load`."""
         return self._signatures.load(ids)
+
+    def signatures_of(self, user: str, *, most: int = -1) -> list[int]:
+        """Return which signatures of a person are kept: see `Signatures.of`."""
+        return self._signatures.of(user, most=most)
+
+    def signatures_since(self, after: int) -> list[tuple[int, str | None]]:
+        """Return the signatures of before that came after one: see `Signatures.since`."""
+        return self._signatures.since(after)
+
+    def recent_signers(self) -> list[str]:
+        """Return who signed, those who did last first: see `Signatures.recent_users`."""
+        return self._signatures.recent_users()
+
+    def mark_key(self) -> bytes:
+        """Return the key with which marks are made: see `Signatures.mark_key`."""
+        return self._signatures.mark_key()
+
+    def marked(self, marks: Collection[int]) -> list[tuple[int, int]]:
+        """Return the signatures that have one of these marks: see `Signatures.marked`."""
+        return self._signatures.marked(marks)
+
+    def forget_marks(self, rule: Replay) -> int:
+        """Delete the oldest marks: see `Signatures.forget_marks`."""
+        return self._signatures.forget_marks(rule)
 
     def signature_owners(self) -> set[tuple[str | None, SeenKind]]:
         """Return of whom which kinds of signatures of before are kept: see `Signatures.owners`."""
@@ -229,6 +270,10 @@ class Store:
         """Count a person's signatures that did not match since their last match: see `Journal.failures`."""
         return self._journal.failures(user, before=before)
 
+    def sittings_since(self, after: str, *, user: str) -> list[tuple[int, str]]:
+        """Return the decisions that opened further sittings of a person: see `Journal.sittings_since`."""
+        return self._journal.sittings_since(after, user=user)
+
     def calibration(self) -> SiteCalibration | None:
         """Return what was last calibrated and applied, None where nothing was: see `Calibrations.load`."""
         return self._calibrations.load()
@@ -237,13 +282,34 @@ class Store:
         """Keep a calibration in the place of the one before: see `Calibrations.keep`."""
         self._calibrations.keep(calibration)
 
-    def pending(self, *, limit: int, after: int = 0) -> list[Decision]:
+    def pending(self, *, limit: int, after: int = 0) -> list[Made]:
         """Return what waits in the outbox, in order: see `Journal.pending`."""
         return self._journal.pending(limit=limit, after=after)
 
-    def delivered(self, seq: int) -> None:
+    def delivered(self, seq: int, *, unheard: bool = False) -> None:
         """Take a decision out of the outbox: see `Journal.delivered`."""
-        self._journal.delivered(seq)
+        self._journal.delivered(seq, unheard=unheard)
+
+    def unheard(self) -> int:
+        """Return how many decisions nobody was subscribed to: see `Journal.unheard`."""
+        return self._journal.unheard()
+
+    @property
+    def instance(self) -> str:
+        """Life of the database: 32 hexadecimal digits."""
+        return self._journal.instance
+
+    def decisions_of(self, instance: str, first: int, last: int, *, limit: int) -> list[Decision]:
+        """Return decisions of an instance by their numbers: see `decisions_of_instance`."""
+        return decisions_of_instance(self._database, instance, first, last, limit=limit)
+
+    def decisions_from(self) -> int:
+        """Return the number of the oldest decision that is still here: see `Expiry.first`."""
+        return self._expiry.first()
+
+    def expire(self, *, keep: timedelta, now: datetime) -> int:
+        """Take old decisions away: see `Expiry.expire`."""
+        return self._expiry.expire(keep=keep, now=now)
 
     def outbox_depth(self) -> int:
         """Return how many decisions wait for the broker."""
@@ -265,11 +331,16 @@ class Store:
         """
         with self._database.transaction() as connection:
             meta.count(connection, "heartbeats", path=self.path)
+            self._journal.turn(connection, at=Moment.now(), time=utc_now())
         self.keep_head()
 
     def dropped(self) -> int:
         """Return how many decisions the outbox had no room for: see `Journal.dropped`."""
         return self._journal.dropped()
+
+    def unstored(self) -> int:
+        """Return how many errors and retries were counted and not stored: see `Unjudged.beyond`."""
+        return self._journal.unstored()
 
     def oldest_pending(self) -> str | None:
         """Return when the first decision that waits was made: see `Journal.oldest_pending`."""

@@ -30,6 +30,7 @@ class Refused(StrEnum):
     RECENT_FAILURE = "a signature since the last match did not match"
     TOO_SOON = "the references changed not long ago"
     CLOCK = "the references changed in the future, so a clock is wrong"
+    UNLIKE_ORIGINALS = "it does not match the original references"
     FULL = "there is no room beside the original references"
 
 

@@ -1,316 +1,317 @@
-"""Replay: is this signature one that was written before, played back?
+"""Replay: is this signature one that was written before, or made of parts of such ones?
 
-Nobody signs twice in the same way; a recording does. The **course** of a signature is where the pen is at `POINTS`
-equal shares of its time, around the middle and in units of the RMS radius. That makes it independent of place, size,
-tempo and frame rate; of pressure nothing is kept, for it is easily altered. There are two views of it, in which pauses
-in the air count for more or for less (`LONGEST_PAUSES`): longer pauses hide a replay from the first, another frame rate
-from the second. The **distance** of two courses is that of the nearer views: what is left of the ink when one was laid
-over the other as well as can be, turned, moved and scaled as a whole, with a beginning and an end of its own (cut off
-by up to `CUT` in all) and a tempo that swings slowly (`SWINGS`). Its unit is the RMS radius of the signature; the
-`TRIM` of the points that fit worst do not count.
+Nobody writes the same line twice; a recording does. In the terms of ISO/IEC 30107-3 this is presentation attack
+detection; `scripts/replays` measures its errors. A probe is compared with signatures of before in three ways:
 
-In the terms of ISO/IEC 30107-3 this is presentation attack detection; `scripts/replays` measures both of its errors.
+- **windows** (`verify.windows`): windows of the probe that are near to windows of *one* earlier signature, wherever
+  they are in it, are counted by the share of the probe's ink that they cover. Finds what was cut, put into another
+  order, moved, turned, scaled, slowed down or warped in time.
+- **stretch**: from the nearest windows on, the line of the earlier signature is laid over the probe as well as can be.
+  The distance is what is left on the best stretch of a given length, in RMS radii of the probe. Finds short parts.
+- **mixture** (`verify.mixture`): the probe is compared with what can be mixed of two earlier signatures.
 
-Finding the nearest of thousands takes two steps: each is correlated with the signature at a few beginnings and ends
-(`_EDGES`), which is one product of matrices, and the `_NEAREST` best are laid over it exactly, by Gauss and Newton.
+Each has limits (`COVERED`, `STRETCHES`, `mixture.LIMIT`): a longer part may be less near. docs/replays.md says how they
+were chosen.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from penlatch.errors import TraceError
-from penlatch.signal.preprocess import GAP_FRAMES, GAP_S
+from penlatch.verify import mixture, windows
+from penlatch.verify.course import STEPS, course
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from numpy.typing import NDArray
 
-    from penlatch.ink import Trace
+    from penlatch.verify.course import Course
+    from penlatch.verify.windows import Windows
 
-    Course = NDArray[np.int16]
     Complex = NDArray[np.complex128]
     Real = NDArray[np.float64]
+    Rows = NDArray[np.intp]
 
-POINTS: Final = 128
-"""Points of a course."""
-LIMIT: Final = 0.017
-"""A signature that is nearer than this to an earlier one is a replay [RMS radius]; docs/replays.md says why."""
-CUT: Final = 0.2
-"""Share of a signature that may be missing in the other one."""
-SWINGS: Final = 2
-"""Half waves of the tempo's slow swing."""
-TRIM: Final = 0.1
-"""Share of the points that are left out because they fit worst."""
-LONGEST_PAUSES: Final = (0.15, 0.02)
-"""What a pause in the air counts for at most, by view [share of the time in contact]."""
-VIEWS: Final = len(LONGEST_PAUSES)
-FORMAT: Final = 2
-"""Version of the stored form; courses of another one cannot be compared with these."""
+__all__ = ["Finding", "Remembered", "course", "find", "nearness"]
 
-_SCALE: Final = 4096.0
-"""Steps of the stored form per RMS radius; int16 then reaches to 8 radii."""
-_FINE: Final = 4
-"""Places on the line from which a point is made."""
-_SMOOTH_POINTS: Final = 1.0
-"""Standard deviation of the Gaussian by which the line is smoothed, in ink alone [points]."""
-_COARSE: Final = 32
-"""Points that the first step looks at."""
-_EDGES: Final = (-0.09, -0.06, -0.03, 0.0, 0.03, 0.06, 0.09)
-"""Beginnings and ends that the first step tries: how far inside the other signature [share of its time]."""
-_NEAREST: Final = 4
-"""How many the second step looks at."""
-_ITERATIONS: Final = 6
-_STEP: Final = 0.03
-"""Greatest change of an alignment in one iteration [share of the time]."""
-_SETTLED: Final = 0.0002
-"""A distance that an iteration makes less by no more than this [RMS radius] stays as it is."""
+COVERED: Final = ((0.2, 0.0175), (0.32, 0.03), (0.45, 0.04), (0.58, 0.053), (0.7, 0.064))
+"""Share of the probe's ink that near windows cover, and the greatest distance of these windows."""
+STRETCHES: Final = ((0.28, 0.0085), (0.4, 0.0135), (0.55, 0.024), (0.75, 0.0305), (0.9, 0.041))
+"""Share of the probe's ink that a stretch has, and the greatest distance on it [RMS radius]."""
+
+_SCREEN: Final = 0.08
+"""Windows that are farther apart than this are not looked at."""
+_CANDIDATES: Final = 6
+"""How many signatures are looked at closely for what their windows cover."""
+_FITS: Final = 6
+"""How many pairs of windows a stretch is grown from."""
+_ROUNDS: Final = 3
+"""Steps of Gauss and Newton."""
+_EVERY: Final = 2
+"""Of the probe's line, every so many steps is laid over the other line."""
+_FAR: Final = 0.2
+"""What is left at a place counts as this at most [RMS radius]."""
+_HOPE: Final = (0.08, 0.045, 0.025, 0.0)
+"""A stretch that is less near than this after so many rounds is given up [RMS radius]."""
+_TYPICAL: Final = 1e-5
+"""Least mean square by which outliers are known."""
+_STEP: Final = 12.0
+"""Greatest change of an alignment in one round [steps]."""
 _RIDGE: Final = 1e-6
-"""Keeps the normal equations solvable where a signature leaves a parameter open, as a straight line does."""
-_ROBUST: Final = 9.0
-"""Points that are farther off than the root of so many medians pull less."""
 _TINY: Final = 1e-12
+_BINS: Final = 64
+"""Parts of the probe by which the covered share is counted."""
 
 
-class Nearest(NamedTuple):
-    """The earlier signature that is nearest."""
+class Finding(NamedTuple):
+    """The earlier signature by which a probe is known as a replay."""
 
     position: int
     """Which one, from 0."""
-    distance: float
-    """What is left between the two [RMS radius]; 1 at most."""
+    way: str
+    """`windows`, `stretch` or `mixture`."""
+
+
+class Nearness(NamedTuple):
+    """How near a probe is to earlier signatures; the smallest over all of them. Infinite where nothing is near."""
+
+    covered: tuple[float, ...]
+    """Distance within which windows of one signature cover each share of `COVERED`."""
+    stretches: tuple[float, ...]
+    """Distance on the best stretch of each length of `STRETCHES` [RMS radius]."""
+    mixture: float
+    """Distance to the best mixture of two of them [RMS radius]."""
+
+
+class Remembered:
+    """Signatures of before, ready to be compared."""
+
+    def __init__(self, courses: Sequence[Course] = ()) -> None:
+        self.courses: list[Course] = []
+        """Their courses, by position."""
+        self._lines = 0
+        """Memory of the courses [bytes]."""
+        self._edges: Real = np.zeros((0, 2))
+        self._owner: Rows = np.zeros(0, dtype=np.intp)
+        self._shapes: NDArray[np.float32] = np.zeros((2 * windows.ORDERS, 0), dtype=np.float32)
+        self.views = mixture.Views()
+        """The form in which they are mixed."""
+        self.add(courses)
+
+    def __len__(self) -> int:
+        return len(self.courses)
 
     @property
-    def replay(self) -> bool:
-        """Whether it is nearer than two genuine signatures are."""
-        return self.distance < LIMIT
+    def nbytes(self) -> int:
+        """Memory that they take [bytes], about."""
+        return self._lines + self._edges.nbytes + self._owner.nbytes + self._shapes.nbytes + self.views.nbytes
+
+    def add(self, courses: Sequence[Course]) -> None:
+        """Take in more signatures, after those that are there."""
+        if not courses:
+            return
+        cut = [windows.remembered(each) for each in courses]
+        first = len(self.courses)
+        count = [len(each.edges) for each in cut]
+        owner = np.repeat(np.arange(first, first + len(courses)), count)
+        shapes = np.concatenate([each.shapes for each in cut]).T
+        self.courses.extend(courses)
+        self._lines += sum(each.line.nbytes + each.frames.nbytes for each in courses)
+        self._owner = np.concatenate((self._owner, owner))
+        self._edges = np.concatenate((self._edges, *(each.edges for each in cut)))
+        self._shapes = np.ascontiguousarray(
+            np.concatenate((self._shapes, np.concatenate((shapes.real, shapes.imag))), axis=1)
+        )
+        self.views.add(courses)
+
+    def hits(self, cut: Windows) -> Hits:
+        """Return which windows of a probe are near to which remembered ones."""
+        real, imag = cut.shapes.real, cut.shapes.imag
+        query = np.concatenate((np.concatenate((real, imag), axis=1), np.concatenate((imag, -real), axis=1)))
+        agreement = query @ self._shapes
+        np.square(agreement, out=agreement)
+        n = len(cut.edges)
+        power = np.add(agreement[:n], agreement[n:], out=agreement[:n])
+        # Over the flat array, or this takes as long as all the rest.
+        near = np.flatnonzero(power.ravel() > np.float32((1 - _SCREEN**2 / 2) ** 2))
+        of_probe, of_other = np.divmod(near, max(power.shape[1], 1))
+        distance = np.sqrt(2 * (1 - np.sqrt(power.ravel()[near].astype(np.float64))).clip(0.0))
+        return Hits(of_probe, of_other, self._owner[of_other], distance * cut.doubt()[of_probe])
+
+    def edges(self, window: Rows) -> Real:
+        """Return where remembered windows begin and end on their lines [steps], float64 [n, 2]."""
+        return self._edges[window]
 
 
-def course(trace: Trace) -> Course:
-    """Return the course of a signature, int16 [VIEWS, POINTS, 3]: x and y [1 / 4096 RMS radius], and 1 for ink.
+class Hits(NamedTuple):
+    """Pairs of windows that are near to each other."""
 
-    A dot has a course of zeros, which is near to nothing.
+    of_probe: Rows
+    """Which window of the probe, [n]."""
+    of_other: Rows
+    """Which remembered window, [n]."""
+    owner: Rows
+    """Signature of that one, [n]."""
+    distance: Real
+    """How far they are apart, as far as the window of the probe is curved, float64 [n]."""
 
-    Raises:
-        TraceError: if the pen never touched.
-    """
-    contact = np.flatnonzero(trace.down)
-    if len(contact) == 0:
-        raise TraceError(problem="the pen never touched")
-    stroke = np.cumsum(np.diff(contact, prepend=contact[0]) > 1)
-    later = np.diff(trace.t[contact], prepend=-np.inf) > 0
-    contact, stroke = contact[later], stroke[later]
-    line = trace.x[contact] + 1j * trace.y[contact]
-    empty = np.zeros((VIEWS, POINTS, 3), dtype=np.int16)
-    if len(line) < 2:
-        return empty
-    interval = np.diff(trace.t[contact])
-    pause = (np.diff(stroke) > 0) | (interval > max(GAP_FRAMES * float(np.median(interval)), GAP_S))
-    if pause.all():
-        return empty
-    written = interval[~pause].sum()
-    return np.stack(
-        [_view(line, np.where(pause, np.minimum(interval, most * written), interval), pause) for most in LONGEST_PAUSES]
-    )
+    def at(self, rows: Rows) -> Hits:
+        """Return some of them."""
+        return Hits(self.of_probe[rows], self.of_other[rows], self.owner[rows], self.distance[rows])
 
 
-def _view(line: Complex, interval: Real, pause: NDArray[np.bool_]) -> Course:
-    """Return one view: a line whose points are these intervals apart, of which some are pauses."""
-    time = np.concatenate(([0.0], np.cumsum(interval)))
-    place = (np.arange(POINTS * _FINE) + 0.5) / (POINTS * _FINE) * time[-1]
-    row = np.clip(np.searchsorted(time, place, side="right") - 1, 0, len(interval) - 1)
-    straight = line[row] + (place - time[row]) / interval[row] * (line[row + 1] - line[row])
-    return _packed(straight, ~pause[row])
-
-
-def _packed(line: Complex, ink: NDArray[np.bool_]) -> Course:
-    """Smooth a line of POINTS * _FINE places where it is ink, and bring it to POINTS, to the middle and to radius 1."""
-    weight = ink.astype(np.float64)
-    kernel = _gaussian()
-    inked = np.convolve(line * weight, kernel, mode="same") / np.maximum(np.convolve(weight, kernel, "same"), _TINY)
-    weights = weight.reshape(POINTS, _FINE)
-    share = weights.mean(axis=1)
-    inside = share >= 0.5
-    drawn = (np.where(ink, inked, 0).reshape(POINTS, _FINE)).mean(axis=1) / np.maximum(share, _TINY)
-    points = np.where(inside, drawn, line.reshape(POINTS, _FINE).mean(axis=1))
-    if not inside.any():
-        return np.zeros((POINTS, 3), dtype=np.int16)
-    points -= points[inside].mean()
-    radius = float(np.sqrt(np.mean(np.abs(points[inside]) ** 2)))
-    if radius <= _TINY:
-        return np.zeros((POINTS, 3), dtype=np.int16)
-    steps = np.rint(np.stack((points.real, points.imag), axis=1) * (_SCALE / radius)).clip(-32767, 32767)
-    return np.asarray(np.concatenate((steps, inside[:, None]), axis=1), dtype=np.int16)
-
-
-@lru_cache(maxsize=1)
-def _gaussian() -> Real:
-    reach = int(3 * _SMOOTH_POINTS * _FINE)
-    bell = np.exp(-0.5 * (np.arange(-reach, reach + 1) / (_SMOOTH_POINTS * _FINE)) ** 2)
-    return np.asarray(bell / bell.sum())
-
-
-def to_bytes(points: Course) -> bytes:
-    """Return a course as it is kept: 6 * VIEWS * POINTS bytes, little-endian."""
-    return bytes(points.astype("<i2").tobytes())
-
-
-def from_bytes(data: bytes) -> Course:
-    """Read what `to_bytes` wrote, int16 [VIEWS, POINTS, 3].
-
-    Raises:
-        ValueError: if it is of another length.
-    """
-    return np.frombuffer(data, dtype="<i2").reshape(VIEWS, POINTS, 3).astype(np.int16)
-
-
-def nearest(signature: Course, before: Course) -> Nearest | None:
-    """Return the one of some earlier signatures that is nearest; None where there is none.
-
-    Args:
-        signature: a course, int16 [VIEWS, POINTS, 3].
-        before: courses, int16 [n, VIEWS, POINTS, 3].
-    """
-    if len(before) == 0:
+def find(probe: Course, remembered: Remembered) -> Finding | None:
+    """Return by which earlier signature a probe is known as a replay; None if it is none."""
+    if len(remembered) == 0 or len(probe.line) < 2:
         return None
-    chosen, starts = [], []
-    for view in range(VIEWS):
-        rough, begin, end = _first_step(signature[view], before[:, view])
-        best = np.argsort(rough)[:_NEAREST]
-        chosen.append(best)
-        starts.append((begin[best], end[best]))
-    # All views at once: what a fit costs is the number of steps, hardly what each of them is done to.
-    exact = _overlay(
-        np.concatenate([np.broadcast_to(signature[v], (len(rows), POINTS, 3)) for v, rows in enumerate(chosen)]),
-        np.concatenate([before[rows, v] for v, rows in enumerate(chosen)]),
-        np.concatenate([begin for begin, _ in starts]),
-        np.concatenate([end for _, end in starts]),
+    cut = windows.of_probe(probe)
+    if len(cut.edges):
+        hits = remembered.hits(cut)
+        for owner, found in _by_cover(probe, cut, hits):
+            if any(distance <= limit for distance, (_, limit) in zip(found, COVERED, strict=True)):
+                return Finding(owner, "windows")
+        chosen = _chosen(hits)
+        if len(chosen):
+            left = _stretched(probe, cut, remembered, hits.at(chosen))
+            near = (left <= np.array([limit for _, limit in STRETCHES])).any(axis=1)
+            if near.any():
+                return Finding(int(hits.owner[chosen[int(near.argmax())]]), "stretch")
+    mixed = mixture.nearest(probe, remembered.views)
+    if mixed is not None and mixed.distance <= mixture.LIMIT:
+        return Finding(mixed.position, "mixture")
+    return None
+
+
+def nearness(probe: Course, remembered: Remembered) -> Nearness:
+    """Return how near a probe is to earlier signatures in each way, for those who choose limits."""
+    covered, stretches = np.full(len(COVERED), np.inf), np.full(len(STRETCHES), np.inf)
+    cut = windows.of_probe(probe)
+    if len(cut.edges) and len(remembered):
+        hits = remembered.hits(cut)
+        for _, found in _by_cover(probe, cut, hits):
+            covered = np.minimum(covered, found)
+        chosen = _chosen(hits)
+        if len(chosen):
+            stretches = _stretched(probe, cut, remembered, hits.at(chosen)).min(axis=0)
+    mixed = mixture.nearest(probe, remembered.views) if len(probe.line) > 1 else None
+    return Nearness(
+        tuple(map(float, covered)), tuple(map(float, stretches)), mixed.distance if mixed is not None else np.inf
     )
-    place = int(exact.argmin())
-    return Nearest(int(np.concatenate(chosen)[place]), float(exact[place]))
 
 
-def distances(signature: Course, others: Course) -> Real:
-    """Return the distance of a signature to each of others, float64 [n], 1 at most; `nearest` looks at the best alone.
+def _by_cover(probe: Course, cut: Windows, hits: Hits) -> Iterator[tuple[int, Real]]:
+    """Yield the signatures with the most near windows, and within which distance these cover each share."""
+    if len(hits.distance) == 0:
+        return
+    weight = np.bincount(hits.owner, weights=(_SCREEN - hits.distance).clip(0.0))
+    middles = (np.arange(_BINS) + 0.5) * len(probe.line) / _BINS
+    covers = (middles >= cut.edges[:, :1]) & (middles <= cut.edges[:, 1:])
+    for owner in np.argsort(-weight)[:_CANDIDATES].tolist():
+        rows = np.flatnonzero(hits.owner == owner)
+        rows = rows[np.argsort(hits.distance[rows])]
+        share = np.logical_or.accumulate(covers[hits.of_probe[rows]], axis=0).mean(axis=1)
+        distance = np.append(hits.distance[rows], np.inf)
+        yield owner, distance[np.searchsorted(share, [least for least, _ in COVERED])]
 
-    Args:
-        signature: a course, int16 [VIEWS, POINTS, 3].
-        others: courses, int16 [n, VIEWS, POINTS, 3].
+
+def _chosen(hits: Hits) -> Rows:
+    """Return the pairs of windows from which stretches are grown: the nearest, at most two of one signature."""
+    rows = np.argsort(hits.distance)[: 20 * _FITS]
+    chosen: list[int] = []
+    taken: dict[int, int] = {}
+    for row in rows.tolist():
+        owner = int(hits.owner[row])
+        if taken.get(owner, 0) < 2:
+            taken[owner] = taken.get(owner, 0) + 1
+            chosen.append(row)
+            if len(chosen) == _FITS:
+                break
+    return np.asarray(chosen, dtype=np.intp)
+
+
+def _stretched(probe: Course, cut: Windows, remembered: Remembered, pairs: Hits) -> Real:
+    """Return what is left on the best stretch of each length, float64 [pairs, len(STRETCHES)] [RMS radius].
+
+    By Gauss and Newton: unknown are the place in the other line, as a quadratic in that of the probe, and a complex
+    factor and constant, which turn, scale and move the other line.
     """
-    found = []
-    for view in range(VIEWS):
-        _, begin, end = _first_step(signature[view], others[:, view])
-        query = np.broadcast_to(signature[view], (len(others), POINTS, 3))
-        found.append(_overlay(query, others[:, view], begin, end))
-    return np.asarray(np.min(found, axis=0))
-
-
-def _first_step(signature: Course, before: Course) -> tuple[Real, Real, Real]:
-    """Lay a view of a signature over that of each of others at a few beginnings and ends, lines in the air and all.
-
-    Returns:
-        The smallest distance, and the begin and the end of the signature in the other's time; float64 [n] each.
-    """
-    windows, inside, edges = _windows(_complex(signature).reshape(_COARSE, -1).mean(axis=1))
-    # Contiguous, or the products of matrices take five times as long.
-    every = POINTS // _COARSE
-    x, y = (before[:, every // 2 :: every, axis].astype(np.float32) / np.float32(_SCALE) for axis in (0, 1))
-    real, imag = (np.ascontiguousarray(part.T) for part in (windows.real, windows.imag))
-    within = np.ascontiguousarray(inside.T)
-    count = inside.sum(axis=1)
-    power = (x**2 + y**2) @ within - ((x @ within) ** 2 + (y @ within) ** 2) / count
-    agreement = (x @ real + y @ imag) ** 2 + (y @ real - x @ imag) ** 2
-    left = 1.0 - agreement / np.maximum(power * count, np.float32(_TINY))
-    best = left.argmin(axis=1)
-    return left[np.arange(len(before)), best].astype(np.float64), edges[best, 0], edges[best, 1]
-
-
-def _windows(query: Complex) -> tuple[NDArray[np.complex64], NDArray[np.float32], Real]:
-    """Return a signature at each beginning and end, centred and of RMS radius 1; where it then is; and these edges."""
-    time = (np.arange(_COARSE) + 0.5) / _COARSE
-    edges = np.array([(begin, 1.0 - end) for begin in _EDGES for end in _EDGES])
-    share = (time - edges[:, :1]) / (edges[:, 1:] - edges[:, :1])
-    inside = (share >= 0) & (share <= 1)
-    placed = np.interp(share, time, query.real) + 1j * np.interp(share, time, query.imag)
-    count = inside.sum(axis=1, keepdims=True)
-    placed = np.where(inside, placed - (placed * inside).sum(axis=1, keepdims=True) / count, 0.0)
-    power = (np.abs(placed) ** 2).sum(axis=1, keepdims=True) / count
-    placed /= np.sqrt(np.maximum(power, _TINY))
-    return placed.astype(np.complex64), inside.astype(np.float32), edges
-
-
-def _overlay(signatures: Course, others: Course, begin: Real, end: Real) -> Real:
-    """Return what is left when views of signatures are laid over others as well as can be, one by one, float64 [n].
-
-    By Gauss and Newton, from the given begin and end of the signature in the other's time. Unknown are these, the swing
-    of the tempo, and a complex factor and a complex constant, which turn, scale and move the other one as a whole.
-    """
-    query, other, drawn, inked = _complex(signatures), _complex(others), signatures[..., 2] > 0, others[..., 2] > 0
-    n, rows = len(other), np.arange(len(other))[:, None]
-    share = (np.arange(POINTS) + 0.5) / POINTS
-    tempo = np.stack((np.ones(POINTS), share, *(np.sin((k + 1) * np.pi * share) for k in range(SWINGS))))
-    alignment = np.zeros((n, len(tempo)))
-    alignment[:, 0], alignment[:, 1] = begin, end - begin
-    least = (1.0 - CUT) * np.maximum(drawn.sum(axis=1), inked.sum(axis=1))
-    best = np.ones(n)
-    for last in (False,) * (_ITERATIONS - 1) + (True,):
-        place = (alignment @ tempo) * POINTS - 0.5
-        row = np.clip(place, 0.0, POINTS - 2).astype(np.intp)
-        beside = np.rint(place).clip(0, POINTS - 1).astype(np.intp)
-        compared = (place >= 0) & (place <= POINTS - 1) & drawn & inked[rows, beside]
-        inside = compared.astype(np.float64)
-        count = np.maximum(inside.sum(axis=1, keepdims=True), 1.0)
-        first = other[rows, row]
-        rise = other[rows, row + 1] - first
-        of_query = _centred(query, inside, count)
-        of_other = _centred(first + (place - row) * rise, inside, count)
-        factor = (of_query * of_other.conj()).sum(axis=1) / ((np.abs(of_other) ** 2).sum(axis=1) + _TINY)
-        left = of_query - factor[:, None] * of_other
-        ordered = np.sort(np.where(compared, np.abs(left) ** 2, np.inf), axis=1)
-        found = _trimmed(ordered, of_query, count[:, 0])
-        before, best = best, np.minimum(best, np.where(count[:, 0] >= least, found, 1.0))
-        # What cannot be laid at all (1) may still slip into place.
-        if last or ((before - best < _SETTLED) & (best < 1.0)).all():
+    lines = [remembered.courses[owner].line for owner in pairs.owner.tolist()]
+    last = np.array([len(line) - 1.0 for line in lines])[:, None]
+    other = np.zeros((len(lines), max(map(len, lines)) + 1), dtype=np.complex128)
+    for row, line in enumerate(lines):
+        other[row, : len(line)] = line
+    tau = np.arange(0, len(probe.line), _EVERY, dtype=np.float64)
+    query = probe.line[::_EVERY]
+    here, there = cut.edges[pairs.of_probe], remembered.edges(pairs.of_other)
+    half = STEPS / 4
+    pace = (there[:, 1] - there[:, 0]) / (here[:, 1] - here[:, 0])
+    alignment = np.stack((there.mean(axis=1), pace * half, np.zeros(len(pace))), axis=1)
+    share = (tau - here.mean(axis=1)[:, None]) / half
+    basis = np.stack((np.ones_like(share), share, share**2), axis=1)
+    weight = ((tau >= here[:, :1] - 1) & (tau <= here[:, 1:] + 1)).astype(np.float64)
+    lengths = [max(int(least * len(tau)), 4) for least, _ in STRETCHES]
+    doubts = [_doubt(query, length) for length in lengths]
+    best = np.full((len(lines), len(lengths)), np.inf)
+    kept = np.arange(len(lines))
+    for number in range(_ROUNDS + 1):
+        place = (alignment[:, None] @ basis)[:, 0]
+        inside = (place >= 0) & (place <= last)
+        row = place.clip(0, last - 1).astype(np.intp)
+        first = other[kept[:, None], row]
+        rise = other[kept[:, None], row + 1] - first
+        laid = first + (place - row) * rise
+        factor, left = _fitted(query, laid, weight * inside)
+        square = np.where(inside, np.minimum(left.real**2 + left.imag**2, _FAR**2), _FAR**2)
+        total = np.concatenate((np.zeros((len(kept), 1)), np.cumsum(square, axis=1)), axis=1)
+        means = [(total[:, n:] - total[:, :-n]) / n * doubt for n, doubt in zip(lengths, doubts, strict=True)]
+        found = np.sqrt(np.stack([mean.min(axis=1) for mean in means], axis=1).clip(0.0))
+        best[kept] = np.minimum(best[kept], found)
+        hopeful = np.flatnonzero(found[:, 0] <= _HOPE[number])
+        if number == _ROUNDS or len(hopeful) == 0:
             break
-        along = factor[:, None] * rise * POINTS * inside
-        columns = [along * each for each in tempo] + [of_other, 1j * of_other, inside + 0j, 1j * inside]
-        median = ordered[rows[:, 0], (count[:, 0] / 2).astype(np.intp)]
-        alignment += _change(columns, left, median)[:, : len(tempo)].clip(-_STEP, _STEP)
+        begin = means[0].argmin(axis=1)[:, None]
+        column = np.arange(len(tau))
+        typical = np.maximum(means[0].min(axis=1)[:, None], _TYPICAL)
+        weight = ((column >= begin) & (column < begin + lengths[0]) & inside) / (1 + square / (9 * typical))
+        kept = kept[hopeful]
+        weight, basis, alignment, last = (each[hopeful] for each in (weight, basis, alignment, last))
+        terms = 2 if number == 0 else 3
+        factor, rise, laid, left = (each[hopeful] for each in (factor, rise, laid, left))
+        change = _change(factor, rise, laid, left, basis[:, :terms], weight)
+        alignment[:, :terms] += change.clip(-_STEP, _STEP)
     return best
 
 
-def _change(columns: list[Complex], left: Complex, median: Real) -> Real:
-    """Return the step of Gauss and Newton for each of n fits, float64 [n, len(columns)].
-
-    Args:
-        columns: what each unknown moves, complex128 [n, POINTS] each.
-        left: what is left, complex128 [n, POINTS].
-        median: of its square, float64 [n].
-    """
-    jacobian = np.stack([np.concatenate((each.real, each.imag), axis=1) for each in columns], axis=1)
-    wanted = np.concatenate((left.real, left.imag), axis=1)
-    scale = _ROBUST * np.where(np.isfinite(median), median, 1.0)[:, None] + _TINY
-    weight = np.tile(1.0 / (1.0 + np.abs(left) ** 2 / scale), 2)
-    weighted = jacobian * weight[:, None, :]
-    normal = weighted @ jacobian.transpose(0, 2, 1)
-    ridge = _RIDGE * np.trace(normal, axis1=1, axis2=2) + _TINY
-    normal += ridge[:, None, None] * np.eye(normal.shape[1])
-    return np.asarray(np.linalg.solve(normal, weighted @ wanted[:, :, None])[:, :, 0])
+def _doubt(line: Complex, length: int) -> Real:
+    """Return by how much the mean square on each stretch says less than that on a curved one; see `Windows.doubt`."""
+    sums = np.cumsum(np.stack([np.append(0, part) for part in (line, np.abs(line) ** 2, line**2)]), axis=1)
+    mean, square, turned = ((each[length:] - each[:-length]) / length for each in sums)
+    across = 0.5 * (square.real - np.abs(mean) ** 2 - np.abs(turned - mean**2))
+    return np.asarray(np.maximum(windows.CURVED**2 / across.clip(_TINY), 1.0))
 
 
-def _trimmed(ordered: Real, query: Complex, count: Real) -> Real:
-    """Return the RMS of the points that fit best, in units of the signature's RMS radius; 1 where it has none."""
-    kept = np.maximum(((1.0 - TRIM) * count).astype(np.intp), 1)
-    total = np.where(np.arange(POINTS) < kept[:, None], ordered, 0.0).sum(axis=1)
-    radius = (np.abs(query) ** 2).sum(axis=1) / count
-    return np.where(radius > _TINY, np.minimum(np.sqrt(total / kept / np.maximum(radius, _TINY)), 1.0), 1.0)
+def _fitted(query: Complex, laid: Complex, weight: Real) -> tuple[Complex, Complex]:
+    """Return the factor by which lines are turned and scaled onto the probe, [k, 1], and what is left, [k, n]."""
+    count = weight.sum(axis=1, keepdims=True) + _TINY
+    of_laid = laid - (weight * laid).sum(axis=1, keepdims=True) / count
+    of_query = query - (weight * query).sum(axis=1, keepdims=True) / count
+    factor = (weight * of_query * of_laid.conj()).sum(axis=1, keepdims=True)
+    factor /= (weight * np.abs(of_laid) ** 2).sum(axis=1, keepdims=True) + _TINY
+    return factor, of_query - factor * of_laid
 
 
-def _centred(points: Complex, inside: Real, count: Real) -> Complex:
-    return np.asarray(inside * (points - (inside * points).sum(axis=1, keepdims=True) / count))
-
-
-def _complex(points: Course) -> Complex:
-    return np.asarray((points[..., 0] + 1j * points[..., 1]) / _SCALE)
+def _change(factor: Complex, rise: Complex, laid: Complex, left: Complex, basis: Real, weight: Real) -> Real:
+    """Return the step of Gauss and Newton for the alignments, float64 [k, terms]."""
+    terms = basis.shape[1]
+    moved = (factor * rise)[:, None] * basis
+    jacobian = np.concatenate(
+        (moved, np.stack((laid, 1j * laid, np.ones_like(laid), np.full_like(laid, 1j)), axis=1)), axis=1
+    )
+    weighted = jacobian.conj() * weight[:, None]
+    normal = (weighted @ jacobian.transpose(0, 2, 1)).real
+    wanted = (weighted @ left[:, :, None]).real
+    normal += (_RIDGE * np.trace(normal, axis1=1, axis2=2) + _TINY)[:, None, None] * np.eye(normal.shape[1])
+    return np.asarray(np.linalg.solve(normal, wanted)[:, :terms, 0])

@@ -5,18 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from fuzzlib.target import Target
+from penlatch.sim.writer import Writer
 from penlatch.verify import replay
+from penlatch.verify.course import Course, course
 
 
 def _feed(data: bytes) -> None:
-    course = replay.from_bytes(data)
-    replay.nearest(course, np.stack([course, np.zeros_like(course)]))
+    probe = Course.from_bytes(data)
+    replay.find(probe, replay.Remembered([probe, probe]))
 
 
 TARGET = Target(
     "a course, opened",
     _feed,
-    lambda: [replay.to_bytes(np.zeros((replay.VIEWS, replay.POINTS, 3), dtype=np.int16))],
+    lambda: [course(Writer(1).genuine(np.random.default_rng(1))).to_bytes()],
     (ValueError,),
     slow=True,
 )

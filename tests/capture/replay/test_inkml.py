@@ -68,7 +68,7 @@ def test_it_is_inkml_to_any_reader() -> None:
     assert source.get("model") == "Pen & <co>"
 
 
-def test_what_xml_cannot_hold_of_a_name_is_replaced() -> None:
+def test_what_xml_cannot_hold_of_a_name_is_escaped() -> None:
     trace = Trace(
         t=np.zeros(1),
         x=np.zeros(1),
@@ -77,7 +77,7 @@ def test_what_xml_cannot_hold_of_a_name_is_replaced() -> None:
         down=np.ones(1, dtype=np.bool_),
         pen=PenInfo(name="bad\x00\ud800name"),
     )
-    assert read_inkml(write_inkml(trace)).pen.name == "bad\ufffd\ufffdname"
+    assert read_inkml(write_inkml(trace)).pen.name == r"bad\u0000\ud800name"
 
 
 # --- what others write ----------------------------------------------------------------------------------------

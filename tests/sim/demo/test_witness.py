@@ -87,7 +87,7 @@ def test_a_decision_that_the_broker_kept_is_noticed(broker: Broker, door: Door) 
 def test_a_request_reaches_the_terminal(door: Door, witness: Witness) -> None:
     witness.ask_for("ada", transaction="visit-1")
     assert door.asked.wait(PATIENCE_S)
-    assert door.requests == [Request(user="ada", transaction="visit-1")]
+    assert door.requests == [Request(user="ada", purpose="door", transaction="visit-1")]
 
 
 def test_it_waits_for_the_right_attempt_of_the_right_request(door: Door, witness: Witness) -> None:

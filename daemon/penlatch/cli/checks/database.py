@@ -63,7 +63,7 @@ def _look(path: Path) -> str:
     log = path.with_name(f"{path.name}-wal")
     how = "mode=ro" if log.exists() else "mode=ro&immutable=1"
     with closing(sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True)) as connection:
-        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
         if verdict != "ok":
             raise StoreError(path=path, problem=f"it is damaged ({verdict})", remedy="restore it from a backup")
         pending = schema.pending(connection, path=path)

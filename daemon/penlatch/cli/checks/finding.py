@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Literal, Self
 
 import msgspec
 
+from penlatch.foreign import plain
+
 if TYPE_CHECKING:
     from penlatch.messages import Part
 
@@ -19,6 +21,12 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
     remedy: str | None = None
     """What mends it."""
+
+    def __post_init__(self) -> None:
+        """Make the texts plain: they may repeat foreign words."""
+        msgspec.structs.force_setattr(self, "detail", plain(self.detail))
+        if self.remedy is not None:
+            msgspec.structs.force_setattr(self, "remedy", plain(self.remedy))
 
     @classmethod
     def ok(cls, name: str, detail: str) -> Self:

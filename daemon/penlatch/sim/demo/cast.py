@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from penlatch.messages import Reason, Verdict
+from penlatch.messages import DOOR, Reason, Verdict
 from penlatch.sim.writer import Writer
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ class Attempt:
             faults.append("a retry goes on, anything else is the end")
         if decision.user != USER:
             faults.append(f"it is about {decision.user}")
+        if decision.purpose != DOOR:
+            faults.append(f"it is for {decision.purpose}")
         if decision.historical:
             faults.append("it says it is historical")
         if decision.verdict in (Verdict.MATCH, Verdict.NO_MATCH):

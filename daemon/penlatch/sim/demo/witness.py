@@ -11,7 +11,7 @@ import msgspec
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from penlatch.messages import Armed, Decision, Health, Request, Response
+from penlatch.messages import DOOR, Armed, Decision, Health, Request, Response
 from penlatch.report.topics import Topics
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Witness:
 
     def ask_for(self, user: str, *, transaction: str) -> None:
         """Ask the terminal to verify `user`, as a card reader would."""
-        payload = msgspec.json.encode(Request(user=user, transaction=transaction))
+        payload = msgspec.json.encode(Request(user=user, purpose=DOOR, transaction=transaction))
         self._client.publish(f"{self._topics.base}/request/verify", payload, qos=_AT_LEAST_ONCE)
 
     def armed(self, transaction: str, *, attempt: int, limit_s: float) -> None:

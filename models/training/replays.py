@@ -13,6 +13,8 @@ Synthetic signatures are sigma-lognormal fits of the first reference (`training.
 Each is judged by the verifier too, with models that have not met the person and the first five signatures as
 references.
 
+Deleted people leave marks (`verify.marks`). They err where a genuine signature of a later sitting is refused by them.
+
 With `--json` each part is written when it is done, and a file with the same limits is gone on with.
 """
 
@@ -28,7 +30,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from penlatch.sim.writer import Writer
 from penlatch.verify import mixture, replay
+from penlatch.verify.marks import COVERED, KEY_BYTES, SHARED, Marker, Shared, shared
 from penlatch.verify.operating_point import clopper_pearson
 from penlatch.verify.verifier import Verifier
 from training.datasets import by_user, load
@@ -37,7 +41,7 @@ from training.species import IN_MILLIMETRES, SPECIES, alone
 from training.splits import fold_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from penlatch.ink import Trace
     from penlatch.verify.course import Course
@@ -52,6 +56,12 @@ REPORTED_ON: Final[tuple[Database, ...]] = (
     "sigcomp2011-dutch",
 )
 ATTACKED: Final[tuple[Database, ...]] = ("svc2004-task2", "susig-visual", "sigcomp2009-nfi")
+TWO_SITTINGS: Final[tuple[Database, ...]] = ("svc2004-task2", "svc2004-task1", "susig-visual")
+"""Databases of which the first half of each person's signatures is the first sitting."""
+SIMULATED: Final = 40
+"""Simulated people, who are deleted and enrolled again."""
+SIMULATED_SIGNATURES: Final = 400
+"""Signatures of each, three quarters of which are of before the deletion."""
 VICTIMS: Final = 3
 """Attacks of each species on each person."""
 REMEMBERED: Final = 10
@@ -176,6 +186,53 @@ def measure_synthetic(everybody: Sequence[Person], *, chosen: int) -> dict[str, 
     }
 
 
+def measure_deleted(everybody: Iterable[Person], *, remembered: float = 0.5) -> dict[str, Any]:
+    """Return how many genuine signatures would be refused after their person was deleted and enrolled again.
+
+    Args:
+        everybody: the people, one after another.
+        remembered: share of each person's signatures, the first ones, that left marks.
+    """
+    marker = Marker(bytes(KEY_BYTES))
+    refused = attempts = known = signed = 0
+    nearest = 0.0
+    for person in everybody:
+        before = round(remembered * len(person.courses))
+        signatures: dict[int, list[int]] = {}
+        for number, course in enumerate(person.courses[:before]):
+            for mark in marker.of_remembered(course):
+                signatures.setdefault(mark, []).append(number)
+
+        def found(course: Course, signatures: Mapping[int, list[int]] = signatures) -> dict[int, Shared]:
+            own = marker.of_probe(course)
+            return shared(own, [(mark, number) for mark in own for number in signatures.get(mark, ())])
+
+        for number, course in enumerate(person.courses):
+            every = found(course)
+            if number < before:
+                signed += 1
+                known += number in every and every[number].replay
+                continue
+            others = [each for at, each in every.items() if not _is_copy(person, number, at)]
+            attempts += 1
+            refused += any(each.replay for each in others)
+            nearest = max([nearest, *(each.cover for each in others if each.marks >= SHARED)])
+    return {
+        "limits": {"cover": COVERED, "marks": SHARED},
+        "greatest_cover": round(nearest, 4),
+        "bpcer": _share(refused, attempts),
+        "exact_recordings_known": _share(known, signed),
+    }
+
+
+def simulated() -> Iterator[Person]:
+    """Yield simulated people who sign many times."""
+    for number in range(SIMULATED):
+        writer, rng = Writer(10_000 + number), np.random.default_rng(number)
+        traces = [writer.genuine(rng) for _ in range(SIMULATED_SIGNATURES)]
+        yield Person(f"simulated {number}", traces, [replay.course(trace) for trace in traces])
+
+
 def _ways() -> list[str]:
     """Return what the limits are of."""
     covered = [f"windows over {share:g}" for share, _ in replay.COVERED]
@@ -223,11 +280,11 @@ def main() -> None:
     options = parser.parse_args()
 
     found: dict[str, Any] = {"limits": limits(), "people": options.people}
-    found |= {"genuine": {}, "species": {}, "synthetic": {}}
+    found |= {"genuine": {}, "species": {}, "synthetic": {}, "deleted": {}}
     if options.json and options.json.exists():
         before = json.loads(options.json.read_text())
         if all(before.get(name) == found[name] for name in ("limits", "people")):
-            found = before
+            found |= before
 
     def keep(part: str, name: str, figures: Callable[[], dict[str, Any]]) -> None:
         if name not in found[part]:
@@ -240,10 +297,13 @@ def main() -> None:
         "svc2004-task2",
         *(each for each in (*CHOSEN_ON, *REPORTED_ON) if each != "svc2004-task2"),
     )
+    keep("deleted", "simulated", lambda: measure_deleted(simulated(), remembered=0.75))
     for name in names:
         everybody = people(name, options.data)
         svc2004 = name == "svc2004-task2"
         keep("genuine", name, lambda: measure_genuine(everybody))  # noqa: B023 - called at once
+        if name in TWO_SITTINGS:
+            keep("deleted", name, lambda: measure_deleted(everybody))  # noqa: B023 - likewise
         if name in ATTACKED:
             keep("species", name, lambda: measure_species(everybody, chosen=options.people, svc2004=svc2004))  # noqa: B023 - likewise
         if svc2004:

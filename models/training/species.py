@@ -141,6 +141,42 @@ def backwards(trace: Trace, _: np.random.Generator) -> Trace:
     return replace(trace, **(found | {"t": trace.t[-1] - trace.t[::-1]}))
 
 
+def with_more_frames(count: int, apart_s: float) -> Change:
+    """Return a change that reports each frame so many times, the copies this far apart."""
+
+    def change(trace: Trace, _: np.random.Generator) -> Trace:
+        copies = _rows(trace, np.repeat(np.arange(len(trace)), count))
+        later = copies.t + apart_s * (np.arange(len(copies)) % count)
+        return replace(copies, t=np.maximum.accumulate(later))
+
+    return change
+
+
+def in_bursts(count: int) -> Change:
+    """Return a change that reports so many frames at nearly the same time, then none until the next ones."""
+
+    def change(trace: Trace, _: np.random.Generator) -> Trace:
+        row = np.arange(len(trace))
+        return replace(trace, t=np.maximum.accumulate(trace.t[row // count * count] + 1e-4 * (row % count)))
+
+    return change
+
+
+def with_lifts(every: int) -> Change:
+    """Return a change that has the pen up for one frame in so many."""
+
+    def change(trace: Trace, _: np.random.Generator) -> Trace:
+        down = trace.down & (np.arange(len(trace)) % every != every - 1)
+        return _rows(replace(trace, down=down, p=np.where(down, trace.p, 0.0)), np.arange(len(trace)))
+
+    return change
+
+
+def with_gaps(every: int, lost: int) -> Change:
+    """Return a change that loses this many frames of so many."""
+    return lambda trace, _: _rows(trace, np.flatnonzero(np.arange(len(trace)) % every < every - lost))
+
+
 def combined(trace: Trace, rng: np.random.Generator) -> Trace | None:
     """Do a little of everything: turned, larger, slower, another frame rate, noise, an end cut off."""
     for change in (turned(3.0), sized(1.05), timed(1.2), at_rate(133.0), noisy(0.005), cropped(0.0, 0.03)):
@@ -370,6 +406,14 @@ SINGLE: Final[Mapping[str, Change]] = {
     "pauses three times as long": lambda trace, _: hesitant(trace),
     "stretched 2 %": sized(1.02, 1.0),
     "stretched 5 %": sized(1.05, 1.0),
+    "frames reported twice": with_more_frames(2, 1e-3),
+    "frames reported six times": with_more_frames(6, 1e-4),
+    "frames in bursts of two": in_bursts(2),
+    "frames in bursts of three": in_bursts(3),
+    "a lift in every tenth frame": with_lifts(10),
+    "a lift in every fourth frame": with_lifts(4),
+    "5 of 40 frames lost": with_gaps(40, 5),
+    "4 of 24 frames lost": with_gaps(24, 4),
     "combined": combined,
     "two strokes swapped": swapped,
     "strokes in random order": shuffled,

@@ -9,7 +9,7 @@ import pytest
 
 from penlatch.sim.writer import Writer
 from penlatch.verify import replay
-from training.replays import Person, limits, measure_genuine, measure_species
+from training.replays import Person, limits, measure_deleted, measure_genuine, measure_species
 from training.species import SPECIES, cropped, noisy, radius
 
 SIGNATURES = 5
@@ -38,6 +38,12 @@ def test_a_copied_file_is_no_repetition(everybody: list[Person]) -> None:
     found = measure_genuine([Person("U0", traces, [replay.course(trace) for trace in traces])])
     assert found["identical_files"] == 1
     assert found["bpcer"]["count"] == 3, "the first, the one that is almost it, and the first again"
+
+
+def test_whoever_was_deleted_is_known_by_recordings_and_not_by_signing_on(everybody: list[Person]) -> None:
+    found = measure_deleted(everybody, remembered=0.6)
+    assert (found["bpcer"]["count"], found["bpcer"]["n"]) == (0, 4)
+    assert (found["exact_recordings_known"]["count"], found["exact_recordings_known"]["n"]) == (6, 6)
 
 
 def test_every_species_is_tried_on_everybody(everybody: list[Person]) -> None:

@@ -145,6 +145,24 @@ async def test_whoever_is_deleted_leaves_marks_that_hold_no_name_and_refuse_the_
     assert (await verify(bench, own_hand(300), "eve")).reason is not Reason.REPLAY
 
 
+@pytest.mark.parametrize("seed", [11, 0, 203])
+async def test_whoever_was_deleted_enrols_again_and_signs_on(tmp_path: Path, seed: int) -> None:
+    writer = Writer(seed)
+    bench = Bench(tmp_path, lockout={"enabled": False})
+    await bench.open()
+    await bench.know("ada", writer)
+    before = traces(writer, 20, seed=400)
+    for trace in before:
+        assert (await verify(bench, trace)).reason is not Reason.REPLAY
+    await bench.worker.call(bench.judge.delete_user, "ada")
+    told = [e.reason for e in await bench.enroll("ada", writer, seed=401) if isinstance(e, Enrollment)]
+    assert Reason.REPLAY not in told
+    for trace in traces(writer, 20, seed=402):
+        assert (await verify(bench, trace)).reason is not Reason.REPLAY
+    assert_refused(await verify(bench, before[0]))
+    await bench.close()
+
+
 async def test_parts_and_mixtures_of_earlier_signatures_are_refused(tmp_path: Path) -> None:
     bench = Bench(tmp_path, lockout={"enabled": False})
     await bench.open()

@@ -26,8 +26,9 @@ ALWAYS = [
     name
     for name in SPECIES
     if name.startswith(("exact", "shifted", "turned", "1.2", "press", "spliced", "tempo swings by 5", "tempo wanders"))
-    or name
-    in ("0.8 times as long", "2 times as long", "1000 Hz", "two strokes swapped", "halves swapped", "stretched 2 %")
+    or name in ("0.8 times as long", "2 times as long", "1000 Hz", "two strokes swapped", "halves swapped")
+    or name in ("stretched 2 %", "frames reported twice", "frames reported six times", "5 of 40 frames lost")
+    or "a lift in" in name
 ]
 
 
@@ -96,10 +97,6 @@ def test_whatever_was_written_can_be_compared(trace: Trace, other: Trace) -> Non
         with pytest.raises(TraceError):
             course(trace if not trace.down.any() else other)
         return
-    try:
-        one, two = course(trace), course(other)
-    except TraceError:
-        assert np.ptp(np.concatenate((trace.x, trace.y, other.x, other.y))) > 1e100
-        return
+    one, two = course(trace), course(other)
     find(one, Remembered([two, two, COURSES[0][0]]))
     nearness(one, Remembered([one, two]))

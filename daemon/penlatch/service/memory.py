@@ -41,7 +41,7 @@ AT_ONCE: Final = 300
 _LOOKED_AT: Final = 4
 """Signatures of others that are compared exactly."""
 _LEAST_COVER: Final = 0.1
-"""Share of the probe's ink that must have marks of one of these."""
+"""Least `marks.Shared.cover` of one of these."""
 _MEGABYTE: Final = 1_000_000
 
 
@@ -153,14 +153,14 @@ class Memory:
     def _is_marked(self, probe: Course, user: str | None) -> bool:
         """Compare a signature with all that were ever shown, except the remembered ones of one person."""
         own = self._marker.of_probe(probe)
-        covered = marks.covering(own, self._store.marked(own.keys()))
-        near = sorted((place for place, share in covered.items() if share >= _LEAST_COVER), key=lambda p: -covered[p])
+        found = marks.shared(own, self._store.marked(own.keys()))
+        near = sorted((place for place in found if found[place].cover >= _LEAST_COVER), key=lambda p: -found[p].cover)
         there = {kept.id: kept for kept in self._store.signatures(near[: 8 * _LOOKED_AT])}
         looked_at = 0
         for place in near[: 8 * _LOOKED_AT]:
             kept = there.get(place)
             if kept is None:
-                if covered[place] >= marks.COVERED:
+                if found[place].replay:
                     log.warning("a replay of a signature that was deleted since")
                     return True
             elif kept.user is None or kept.user != user:

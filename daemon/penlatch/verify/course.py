@@ -33,8 +33,14 @@ MOST_STROKES: Final = 120
 FORMAT: Final = 3
 """Version of the stored form; courses of another one cannot be compared with these."""
 
+TICKS: Final = 2.0**40
+"""Resolution of the time from the first contact to the last: a frame within the tick of the one before says nothing."""
 _PAUSE_FRAMES: Final = 3.5
-"""A gap in contact longer than this many median frame intervals parts two strokes."""
+"""A gap between contact frames longer than this many typical frame intervals parts two strokes."""
+_TYPICAL_SHARE: Final = 0.25
+"""Frames with shorter intervals than the typical one take this share of the time in contact."""
+_SHORTEST_PAUSE: Final = 32.0
+"""A gap between contact frames shorter than the time in contact divided by this never parts two strokes."""
 _SMOOTH: Final = 3.0
 """Standard deviation of the smoothing [steps]."""
 _REACH: Final = 15
@@ -53,6 +59,7 @@ _HEAD: Final = struct.Struct("<3H")
 _LONGEST_PAUSE: Final = 1e6
 """Longer pauses count as this long [steps]."""
 _TINY: Final = 1e-12
+"""Least RMS radius of a line, beside its greatest coordinate; a smaller one is a dot."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,20 +124,22 @@ def course(trace: Trace) -> Course:
     """Return the course of a signature, rounded as it is stored.
 
     Raises:
-        TraceError: if the pen never touched, or positions are so far apart that numbers overflow.
+        TraceError: if the pen never touched.
     """
     contact = np.flatnonzero(trace.down)
     if len(contact) == 0:
         raise TraceError(problem="the pen never touched")
     lifted = np.cumsum(np.diff(contact, prepend=contact[0]) > 1)
-    later = np.diff(trace.t[contact], prepend=-np.inf) > 0
-    contact, lifted = contact[later], lifted[later]
-    time, place = trace.t[contact], trace.x[contact] + 1j * trace.y[contact]
+    time = _ticks(trace.t[contact])
+    later = np.diff(time, prepend=-1.0) > 0
+    time, contact, lifted = time[later], contact[later], lifted[later]
+    x, y = _within_one(np.stack((trace.x[contact], trace.y[contact])))
+    place = x + 1j * y
     interval = np.diff(time)
     if len(interval) == 0:
         return _EMPTY
-    frame = float(np.median(interval))
-    pause = (np.diff(lifted) > 0) | (interval > _PAUSE_FRAMES * frame)
+    lift = np.diff(lifted) > 0
+    pause = interval > _longest_step(interval if lift.all() else interval[~lift])
     cut = np.flatnonzero(pause)
     if len(cut) >= MOST_STROKES:
         end = cut[MOST_STROKES - 1] + 1
@@ -144,10 +153,7 @@ def course(trace: Trace) -> Course:
     line = _smoothed(line, starts)
     middle = line.mean()
     line -= middle
-    with np.errstate(over="ignore", invalid="ignore"):
-        radius = float(np.sqrt(np.mean(np.abs(line) ** 2)))
-    if not np.isfinite(radius):
-        raise TraceError(problem="its positions are too far apart to be compared")
+    radius = float(np.sqrt(np.mean(np.abs(line) ** 2)))
     if radius <= _TINY:
         return _EMPTY
     line = _from_steps(_as_steps(line / radius))
@@ -159,6 +165,30 @@ def course(trace: Trace) -> Course:
     pauses = np.concatenate(([0.0], np.minimum(interval[cut], _LONGEST_PAUSE * step))) / step
     landmarks = np.rint(_landmarks(line, starts) * _FINE) / _FINE
     return Course(line=line, starts=starts, pauses=pauses, landmarks=landmarks, frames=frames)
+
+
+def _ticks(time: Real) -> Real:
+    """Return moments as whole numbers of ticks since the first one; `TICKS` are the whole time."""
+    time = _within_one(time)
+    whole = time[-1] - time[0]
+    return np.floor((time - time[0]) / whole * TICKS) if whole > 0 else np.zeros(len(time))
+
+
+def _longest_step(interval: Real) -> float:
+    """Return the longest interval of contact frames that parts no strokes, also if the pen was up for a moment.
+
+    Whoever adds frames to a recording, or short lifts, must not be able to part the others. Frames therefore count by
+    the time that they take.
+    """
+    spent = np.cumsum(np.sort(interval))
+    typical = np.sort(interval)[np.searchsorted(spent, _TYPICAL_SHARE * spent[-1])]
+    return float(max(_PAUSE_FRAMES * typical, spent[-1] / _SHORTEST_PAUSE))
+
+
+def _within_one(values: Real) -> Real:
+    """Scale values to at most 1 by a power of two, which rounds nothing, so that no later product overflows."""
+    _, exponent = np.frexp(np.abs(values).max())
+    return np.asarray(np.ldexp(values, -exponent))
 
 
 def _resampled(time: Real, place: Complex, first: Rows, last: Rows, step: float) -> tuple[Complex, Rows]:

@@ -9,7 +9,7 @@ A probe has several marks for each window, of the neighbouring roundings, so tha
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -27,10 +27,12 @@ KEY_BYTES: Final = 32
 """Length of the key."""
 MOST: Final = 24
 """Marks of one signature at most."""
-COVERED: Final = 0.35
-"""Share of a probe's ink in windows that share marks with one signature, from which on it is a replay of it."""
+COVERED: Final = 0.55
+"""Least `Shared.cover` of a replay."""
+SHARED: Final = 4
+"""Least `Shared.marks` of a replay. A signature with fewer marks is not known again by them."""
 _DIRECTIONS: Final = 20
-_CELL: Final = 0.06
+_CELL: Final = 0.045
 """Width of the rounding, beside a window of length 1."""
 _LEAST_TURN: Final = 0.3
 """A window whose first cosine is less than this has no standard direction."""
@@ -91,14 +93,31 @@ class Marker:
         return int.from_bytes(digest, "little") >> 1
 
 
-def covering(probe: Mapping[int, Sequence[int]], shared: Iterable[tuple[int, int]]) -> dict[int, float]:
-    """Return the share of a probe's ink that is in windows with marks of each signature.
+class Shared(NamedTuple):
+    """What a probe shares with one signature."""
+
+    cover: float
+    """Ink in windows that share a mark, as a share of the probe's ink in windows that have marks [0..1]."""
+    marks: int
+    """Number of marks that both have."""
+
+    @property
+    def replay(self) -> bool:
+        """True if nobody shares so much with an earlier signature of their own, even of thousands."""
+        return self.cover >= COVERED and self.marks >= SHARED
+
+
+def shared(probe: Mapping[int, Sequence[int]], found: Iterable[tuple[int, int]]) -> dict[int, Shared]:
+    """Return by signature how much a probe shares with it.
 
     Args:
         probe: what `Marker.of_probe` returned.
-        shared: mark and signature of all that share a mark.
+        found: mark and signature of all that share a mark.
     """
     bins: dict[int, set[int]] = {}
-    for mark, signature in shared:
+    marks: dict[int, int] = {}
+    for mark, signature in found:
         bins.setdefault(signature, set()).update(probe[mark])
-    return {signature: len(found) / _BINS for signature, found in bins.items()}
+        marks[signature] = marks.get(signature, 0) + 1
+    whole = len({place for places in probe.values() for place in places})
+    return {signature: Shared(len(covered) / max(whole, 1), marks[signature]) for signature, covered in bins.items()}

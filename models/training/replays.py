@@ -25,6 +25,7 @@ import json
 import zlib
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -60,8 +61,12 @@ TWO_SITTINGS: Final[tuple[Database, ...]] = ("svc2004-task2", "svc2004-task1", "
 """Databases of which the first half of each person's signatures is the first sitting."""
 SIMULATED: Final = 40
 """Simulated people, who are deleted and enrolled again."""
+SIMULATED_LONG: Final = 12
+"""Those of them who are compared with all of their own earlier signatures."""
 SIMULATED_SIGNATURES: Final = 400
 """Signatures of each, three quarters of which are of before the deletion."""
+MANY: Final = 1000
+"""Number of remembered signatures for whose limits attacks are counted as well."""
 VICTIMS: Final = 3
 """Attacks of each species on each person."""
 REMEMBERED: Final = 10
@@ -127,7 +132,7 @@ def measure_species(everybody: Sequence[Person], *, chosen: int, svc2004: bool =
     well.
     """
     attacks = {**SPECIES, **({name: alone(change) for name, change in IN_MILLIMETRES.items()} if svc2004 else {})}
-    counts = {name: {"missed": 0, "n": 0, "passed": 0} for name in attacks}
+    counts = {name: {"missed": 0, "n": 0, "passed": 0, "among_many": 0} for name in attacks}
     for person in everybody[:chosen]:
         kept = min(REMEMBERED, len(person.traces) - 1)
         if kept < VICTIMS:
@@ -145,10 +150,12 @@ def measure_species(everybody: Sequence[Person], *, chosen: int, svc2004: bool =
                 missed = replay.find(replay.course(made), remembered) is None
                 counts[name]["n"] += 1
                 counts[name]["missed"] += missed
+                counts[name]["among_many"] += replay.find(replay.course(made), remembered, among=MANY) is None
                 counts[name]["passed"] += bool(missed and accepts and accepts(made))
     return {
         name: {
             **_share(count["missed"], count["n"]),
+            "among_many": _share(count["among_many"], count["n"]),
             **({"passed": _share(count["passed"], count["n"])} if svc2004 else {}),
         }
         for name, count in counts.items()
@@ -225,6 +232,20 @@ def measure_deleted(everybody: Iterable[Person], *, remembered: float = 0.5) -> 
     }
 
 
+def measure_long(everybody: Iterable[Person], *, remembered: float) -> dict[str, Any]:
+    """Return how many genuine signatures would be refused by people's own earlier ones, of whom many are remembered."""
+    counts = {"refused": 0, "refused_at_fixed_limits": 0}
+    attempts = 0
+    for person in everybody:
+        before = round(remembered * len(person.courses))
+        own = replay.Remembered(person.courses[:before])
+        for course in person.courses[before:]:
+            attempts += 1
+            counts["refused"] += replay.find(course, own) is not None
+            counts["refused_at_fixed_limits"] += replay.find(course, own, among=replay.FEW) is not None
+    return {name: _share(count, attempts) for name, count in counts.items()}
+
+
 def simulated() -> Iterator[Person]:
     """Yield simulated people who sign many times."""
     for number in range(SIMULATED):
@@ -279,11 +300,11 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures to this file, and go on with what is in it")
     options = parser.parse_args()
 
-    found: dict[str, Any] = {"limits": limits(), "people": options.people}
-    found |= {"genuine": {}, "species": {}, "synthetic": {}, "deleted": {}}
+    found: dict[str, Any] = {"limits": limits(), "falls": replay.FALLS, "people": options.people}
+    found |= {"genuine": {}, "species": {}, "synthetic": {}, "deleted": {}, "long": {}}
     if options.json and options.json.exists():
         before = json.loads(options.json.read_text())
-        if all(before.get(name) == found[name] for name in ("limits", "people")):
+        if all(before.get(name) == found[name] for name in ("limits", "falls", "people")):
             found |= before
 
     def keep(part: str, name: str, figures: Callable[[], dict[str, Any]]) -> None:
@@ -297,6 +318,7 @@ def main() -> None:
         "svc2004-task2",
         *(each for each in (*CHOSEN_ON, *REPORTED_ON) if each != "svc2004-task2"),
     )
+    keep("long", "simulated", lambda: measure_long(islice(simulated(), SIMULATED_LONG), remembered=0.75))
     keep("deleted", "simulated", lambda: measure_deleted(simulated(), remembered=0.75))
     for name in names:
         everybody = people(name, options.data)

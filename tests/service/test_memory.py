@@ -6,11 +6,15 @@ import sqlite3
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import pytest
 
+from penlatch.config import Replay
 from penlatch.messages import Decision, Enrollment, Reason, Verdict
+from penlatch.service.memory import Memory
 from penlatch.sim.writer import Writer
+from penlatch.store.store import Store
 from penlatch.store.vault import Vault
 from penlatch.verify import replay
 from support.altering import alter, rewrite
@@ -18,11 +22,12 @@ from support.bench import Bench, collect, decisions, traces
 from training.species import SPECIES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from penlatch.ink import Trace
 
+THEN = "2025-03-01T08:00:00.000Z"
 ADA, BOB = Writer(11), Writer(12)
 
 
@@ -145,7 +150,7 @@ async def test_whoever_is_deleted_leaves_marks_that_hold_no_name_and_refuse_the_
     assert (await verify(bench, own_hand(300), "eve")).reason is not Reason.REPLAY
 
 
-@pytest.mark.parametrize("seed", [11, 0, 203])
+@pytest.mark.parametrize("seed", [11, 203, 307])
 async def test_whoever_was_deleted_enrols_again_and_signs_on(tmp_path: Path, seed: int) -> None:
     writer = Writer(seed)
     bench = Bench(tmp_path, lockout={"enabled": False})
@@ -239,3 +244,79 @@ async def test_a_replay_is_a_failure_in_the_journal(bench: Bench) -> None:
     decision = await verify(bench, trace)
     assert bench.judge._store
     assert await bench.worker.call(bench.judge._store.failures, "ada", before=decision.seq + 1) == 1
+
+
+@pytest.mark.parametrize(("remember", "warnings"), [(30, 1), (365, 0)])
+async def test_an_old_limit_holds_and_is_warned_of(
+    tmp_path: Path, remember: int, warnings: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(tmp_path, replay={"remember": remember})
+    await bench.open()
+    await bench.close()
+    assert caplog.text.count(f"replay.remember = {remember}") == warnings
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An open, empty store."""
+    path = tmp_path / "penlatch.db"
+    opened = Store.open(path, Vault.load(database=path, environment={}))
+    yield opened
+    opened.close()
+
+
+def filled(store: Store, people: int, each: int) -> Memory:
+    """Return a memory of people who signed one after another, the last one last."""
+    memory = Memory(store, Replay())
+    for number in range(people):
+        name = f"p{number}"
+        store.enroll(name, references=[b"r"], template=b"t", template_version="1", time=THEN)
+        seen = [memory.seen(replay.course(trace), name, "matched", time=THEN) for trace in traces(Writer(number), each)]
+        store.keep_signatures(seen, memory.rule)
+    memory._last = store.signature_ids()[-1]
+    return memory
+
+
+def test_whoever_came_last_is_brought_into_memory_first_while_there_is_room(store: Store) -> None:
+    memory = filled(store, 3, 4)
+    memory.warm()
+    assert list(memory._people) == ["p2"]
+    memory.rule = replace_rule(memory, memory_bytes=1)
+    memory.warm()
+    assert list(memory._people) == ["p2"], "there is no more room"
+
+
+def test_whoever_came_long_ago_makes_room_and_is_read_again(store: Store) -> None:
+    memory = filled(store, 3, 4)
+    probes = [replay.course(traces(Writer(number), 1)[0]) for number in range(3)]
+    for number, probe in enumerate(probes):
+        assert memory.is_replay(probe, f"p{number}")
+    memory.rule = replace_rule(memory, memory_bytes=int(0.7 * memory._size()))
+    assert memory.is_replay(probes[0], "p0")
+    assert list(memory._people) == ["p2", "p0"]
+    assert memory.is_replay(probes[1], "p1")
+    assert list(memory._people) == ["p0", "p1"]
+
+
+def replace_rule(memory: Memory, *, memory_bytes: int) -> Replay:
+    """Return the rule of a memory with less room than a whole megabyte."""
+    return msgspec.structs.replace(memory.rule, memory_mb=memory_bytes / 1e6)
+
+
+def test_what_came_since_is_known_to_whoever_is_in_memory(store: Store) -> None:
+    memory = filled(store, 1, 3)
+    probe = replay.course(traces(Writer(0), 1, seed=5)[0])
+    assert not memory.is_replay(probe, "p0")
+    store.keep_signatures([memory.seen(probe, "p0", "refused", time=THEN)], memory.rule)
+    memory.follow()
+    assert memory.is_replay(probe, "p0")
+
+
+async def test_a_further_sitting_takes_nothing_that_was_signed_before(bench: Bench) -> None:
+    signed = own_hand(30)
+    assert (await verify(bench, signed)).verdict is Verdict.MATCH
+    events = collect(bench.actions.enroll("ada", references=2, extend=True))
+    for trace in (own_hand(31), signed, traces(ADA, 1)[0], own_hand(31)):
+        await bench.listener.sign(trace)
+    told = [(e.outcome, e.reason) for e in await events if isinstance(e, Enrollment)]
+    assert told == [("retry", Reason.REPLAY), ("retry", Reason.REPLAY), ("error", Reason.REPLAY)]

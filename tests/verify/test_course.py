@@ -66,8 +66,8 @@ def test_every_finite_trace_has_a_finite_course(data: st.DataObject, n: int) -> 
 def test_a_step_of_time_too_fine_to_be_measured_changes_nothing(step: float) -> None:
     one = SIGNED
     times = np.insert(one.t, 20, one.t[19] + step)
-    finer = Trace(t=times, **{name: np.insert(getattr(one, name), 20, getattr(one, name)[19]) for name in "xyp"},
-                  down=np.insert(one.down, 20, one.down[19]))  # fmt: skip
+    x, y, p = (np.insert(column, 20, column[19]) for column in (one.x, one.y, one.p))
+    finer = Trace(t=times, x=x, y=y, p=p, down=np.insert(one.down, 20, one.down[19]))
     assert course(finer).to_bytes() == course(one).to_bytes()
 
 

@@ -19,8 +19,9 @@ MARKER = Marker(b"k" * 32)
 SIGNED = [Writer(3).genuine(np.random.default_rng(seed)) for seed in range(6)]
 
 
-def compared(marker: Marker, made: Trace) -> Shared:
+def compared(marker: Marker, made: Trace | None) -> Shared:
     """Return what a probe shares with the first signature."""
+    assert made is not None
     own = marker.of_probe(course(made))
     kept = set(MARKER.of_remembered(course(SIGNED[0])))
     return shared(own, [(mark, 1) for mark in own if mark in kept]).get(1, Shared(0.0, 0))

@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from penlatch.errors import TraceError
 from penlatch.ink import Trace
 from penlatch.sim.writer import Writer
+from penlatch.verify import mixture
+from penlatch.verify.course import Course
 from penlatch.verify.replay import Remembered, course, find, nearness
 from support.traces import traces
 from training.species import SPECIES
@@ -100,3 +102,29 @@ def test_whatever_was_written_can_be_compared(trace: Trace, other: Trace) -> Non
     one, two = course(trace), course(other)
     find(one, Remembered([two, two, COURSES[0][0]]))
     nearness(one, Remembered([one, two]))
+
+
+@pytest.mark.parametrize("seed", [11, 303, 307])
+def test_whoever_signs_for_months_is_not_taken_for_a_replay(seed: int) -> None:
+    writer, rng = Writer(seed), np.random.default_rng(seed)
+    before = Remembered([course(writer.genuine(rng)) for _ in range(300)])
+    assert all(find(course(writer.genuine(rng)), before) is None for _ in range(30))
+
+
+def test_limits_fall_with_the_number_of_signatures_and_a_recording_stays_one() -> None:
+    nearest = nearness(COURSES[0][-1], REMEMBERED[0]).mixture
+    assert nearest < 2 * mixture.LIMIT
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mixture, "LIMIT", 1.1 * nearest)
+        assert find(COURSES[0][-1], REMEMBERED[0]) is not None
+        assert find(COURSES[0][-1], REMEMBERED[0], among=1000) is None
+    assert find(COURSES[0][0], REMEMBERED[0], among=100_000) is not None
+
+
+def test_lifts_that_were_put_in_give_another_reading_that_is_not_stored() -> None:
+    made = SPECIES["a lift in every tenth frame"](SIGNED[0], SIGNED[0][0], np.random.default_rng(0))
+    assert made is not None
+    probe = course(made)
+    assert probe.joined is not None
+    assert Course.from_bytes(probe.to_bytes()).joined is None
+    assert nearness(probe, REMEMBERED[0]).covered[0] <= nearness(probe.joined, REMEMBERED[0]).covered[0]

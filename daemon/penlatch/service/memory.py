@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 
 CHECKED: Final = 2000
 """Signatures that are opened at the start, the newest: a wrong key and a damaged file are found then."""
+FEW: Final = 365
+"""Fewer remembered signatures of a person than this are warned of at the start: one a day for a year."""
 AT_ONCE: Final = 300
 """Signatures that `warm` brings into memory in one call: some 50 ms."""
 _LOOKED_AT: Final = 4
@@ -75,6 +77,10 @@ class Memory:
         Raises:
             StoreError: if one of the newest signatures does not open.
         """
+        if self.rule.remember < FEW:
+            log.warning(
+                "replay.remember = %d: of each person, older signatures open again when played", self.rule.remember
+            )
         self._store.forget_signatures(but_version=FORMAT)
         self._store.forget_marks(self.rule)
         known = {user for user, kind in self._store.signature_owners() if kind == "enrolled"}

@@ -9,7 +9,7 @@ that what lies between two landmarks can be compared without a search for an ali
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -37,10 +37,10 @@ TICKS: Final = 2.0**40
 """Resolution of the time from the first contact to the last: a frame within the tick of the one before says nothing."""
 _PAUSE_FRAMES: Final = 3.5
 """A gap between contact frames longer than this many typical frame intervals parts two strokes."""
-_TYPICAL_SHARE: Final = 0.25
-"""Frames with shorter intervals than the typical one take this share of the time in contact."""
-_SHORTEST_PAUSE: Final = 32.0
-"""A gap between contact frames shorter than the time in contact divided by this never parts two strokes."""
+_TYPICAL_SHARE: Final = 0.16
+"""Intervals shorter than the typical one take this share of the time in contact."""
+_LONGEST_SHARE: Final = 32.0
+"""A gap longer than the time in contact divided by this is a pause in every reading."""
 _SMOOTH: Final = 3.0
 """Standard deviation of the smoothing [steps]."""
 _REACH: Final = 15
@@ -76,6 +76,9 @@ class Course:
     """Places of the landmarks on the line [steps], ascending, float64 [m]."""
     frames: Complex
     """Positions at equal shares of the frames in contact, complex128 [VIEW] [RMS radius]; unlike `line` as recorded."""
+    joined: Course | None = None
+    """Another reading, in which short lifts and gaps part nothing, for those that were put into a recording; None if
+    there are none. It is not stored."""
 
     def __repr__(self) -> str:
         # Never a coordinate: a repr ends up in logs and tracebacks.
@@ -139,8 +142,17 @@ def course(trace: Trace) -> Course:
     if len(interval) == 0:
         return _EMPTY
     lift = np.diff(lifted) > 0
-    pause = interval > _longest_step(interval if lift.all() else interval[~lift])
-    cut = np.flatnonzero(pause)
+    frame = _typical(interval if lift.all() else interval[~lift])
+    pause = lift | (interval > _PAUSE_FRAMES * frame)
+    longest = max(_PAUSE_FRAMES * frame, float(interval[~lift].sum()) / _LONGEST_SHARE)
+    joined = pause & (interval > longest)
+    as_written = _course(time, place, pause)
+    return as_written if (joined == pause).all() else replace(as_written, joined=_course(time, place, joined))
+
+
+def _course(time: Real, place: Complex, pause: NDArray[np.bool_]) -> Course:
+    """Return the course of contact frames of which some are the last before a pause."""
+    interval, cut = np.diff(time), np.flatnonzero(pause)
     if len(cut) >= MOST_STROKES:
         end = cut[MOST_STROKES - 1] + 1
         time, place, interval, pause = time[:end], place[:end], interval[: end - 1], pause[: end - 1]
@@ -174,15 +186,14 @@ def _ticks(time: Real) -> Real:
     return np.floor((time - time[0]) / whole * TICKS) if whole > 0 else np.zeros(len(time))
 
 
-def _longest_step(interval: Real) -> float:
-    """Return the longest interval of contact frames that parts no strokes, also if the pen was up for a moment.
+def _typical(interval: Real) -> float:
+    """Return the typical interval of contact frames.
 
-    Whoever adds frames to a recording, or short lifts, must not be able to part the others. Frames therefore count by
-    the time that they take.
+    Whoever adds frames to a recording must not be able to part the others. Frames therefore count by their time.
     """
-    spent = np.cumsum(np.sort(interval))
-    typical = np.sort(interval)[np.searchsorted(spent, _TYPICAL_SHARE * spent[-1])]
-    return float(max(_PAUSE_FRAMES * typical, spent[-1] / _SHORTEST_PAUSE))
+    ordered = np.sort(interval)
+    spent = np.cumsum(ordered)
+    return float(ordered[np.searchsorted(spent, _TYPICAL_SHARE * spent[-1])])
 
 
 def _within_one(values: Real) -> Real:

@@ -27,7 +27,7 @@ KEY_BYTES: Final = 32
 """Length of the key."""
 MOST: Final = 24
 """Marks of one signature at most."""
-COVERED: Final = 0.55
+COVERED: Final = 0.6
 """Least `Shared.cover` of a replay."""
 SHARED: Final = 4
 """Least `Shared.marks` of a replay. A signature with fewer marks is not known again by them."""
@@ -47,7 +47,7 @@ class Marker:
     """Makes marks with one key."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        self._keyed = blake2b(key=key, digest_size=8)
         seed = int.from_bytes(blake2b(b"directions", key=key, digest_size=16).digest(), "little")
         rng = np.random.default_rng(seed)
         directions = rng.normal(size=(2 * windows.ORDERS, _DIRECTIONS))
@@ -57,7 +57,7 @@ class Marker:
     def of_remembered(self, course: Course) -> list[int]:
         """Return the marks by which a signature is remembered: `MOST` at most, 63 bits each."""
         _, cells = self._cells(windows.remembered(course))
-        return sorted({self._mark(row) for row in np.floor(cells)[:MOST].astype(np.int16)})
+        return sorted({self._mark(row) for row in np.floor(cells)[:MOST].astype("<i2")})
 
     def of_probe(self, course: Course) -> dict[int, list[int]]:
         """Return the marks that a remembered signature may share with a probe, and the bins of its ink for each."""
@@ -70,13 +70,17 @@ class Marker:
         rest = cells - lower
         closest = np.argsort(np.minimum(rest, 1.0 - rest), axis=1)
         change = np.where(rest < 0.5, -1, 1).astype(np.int16)
+        tried = np.repeat(lower.astype("<i2")[:, None], len(_NEIGHBOURS), axis=1)
+        rows = np.arange(len(cells))
+        for number, changed in enumerate(_NEIGHBOURS):
+            for place in changed:
+                tried[rows, number, closest[:, place]] += change[rows, closest[:, place]]
+        edges = cut.edges[usable]
+        inside = (middles >= edges[:, :1]) & (middles <= edges[:, 1:])
         found: dict[int, list[int]] = {}
-        for row, (begin, end) in enumerate(cut.edges[usable]):
-            bins = np.flatnonzero((middles >= begin) & (middles <= end)).tolist()
-            for changed in _NEIGHBOURS:
-                cell = lower[row].astype(np.int16)
-                at = closest[row, list(changed)]
-                cell[at] += change[row, at]
+        for row, of_row in zip(inside, tried, strict=True):
+            bins = np.flatnonzero(row).tolist()
+            for cell in of_row:
                 found.setdefault(self._mark(cell), []).extend(bins)
         return found
 
@@ -89,8 +93,9 @@ class Marker:
         return usable, np.concatenate((turned.real, turned.imag), axis=1) @ self._directions / _CELL + self._offset
 
     def _mark(self, cell: NDArray[np.int16]) -> int:
-        digest = blake2b(cell.astype("<i2").tobytes(), key=self._key, digest_size=8).digest()
-        return int.from_bytes(digest, "little") >> 1
+        keyed = self._keyed.copy()
+        keyed.update(cell.tobytes())
+        return int.from_bytes(keyed.digest(), "little") >> 1
 
 
 class Shared(NamedTuple):

@@ -10,8 +10,9 @@ detection; `scripts/replays` measures its errors. A probe is compared with signa
   The distance is what is left on the best stretch of a given length, in RMS radii of the probe. Finds short parts.
 - **mixture** (`verify.mixture`): the probe is compared with what can be mixed of two earlier signatures.
 
-Each has limits (`COVERED`, `STRETCHES`, `mixture.LIMIT`): a longer part may be less near. docs/replays.md says how they
-were chosen.
+Each has limits (`COVERED`, `STRETCHES`, `mixture.LIMIT`): a longer part may be less near. The nearest of many earlier
+signatures is nearer than the nearest of few, so the limits fall with their number (`FALLS`). docs/replays.md says how
+they were chosen.
 """
 
 from __future__ import annotations
@@ -41,6 +42,11 @@ COVERED: Final = ((0.2, 0.0175), (0.32, 0.03), (0.45, 0.04), (0.58, 0.053), (0.7
 """Share of the probe's ink that near windows cover, and the greatest distance of these windows."""
 STRETCHES: Final = ((0.28, 0.0085), (0.4, 0.0135), (0.55, 0.024), (0.75, 0.0305), (0.9, 0.041))
 """Share of the probe's ink that a stretch has, and the greatest distance on it [RMS radius]."""
+
+FEW: Final = 20
+"""Number of remembered signatures up to which the limits hold as they stand."""
+FALLS: Final[dict[str, float]] = {"windows": 0.1, "stretch": 0.08, "mixture": 0.14}
+"""Exponents with which the limits fall: among n signatures a limit is multiplied by (`FEW` / n) ** exponent."""
 
 _SCREEN: Final = 0.08
 """Windows that are farther apart than this are not looked at."""
@@ -163,30 +169,58 @@ class Hits(NamedTuple):
         return Hits(self.of_probe[rows], self.of_other[rows], self.owner[rows], self.distance[rows])
 
 
-def find(probe: Course, remembered: Remembered) -> Finding | None:
-    """Return by which earlier signature a probe is known as a replay; None if it is none."""
+def find(probe: Course, remembered: Remembered, *, among: int | None = None) -> Finding | None:
+    """Return by which earlier signature a probe is known as a replay; None if it is none.
+
+    Args:
+        probe: the signature.
+        remembered: what it is compared with.
+        among: number of signatures for which the limits hold; None for that of those remembered.
+    """
+    found = _find(probe, remembered, among or len(remembered))
+    if found is None and probe.joined is not None:
+        return _find(probe.joined, remembered, among or len(remembered))
+    return found
+
+
+def _find(probe: Course, remembered: Remembered, among: int) -> Finding | None:
+    """Return the same for one reading of the probe."""
     if len(remembered) == 0 or len(probe.line) < 2:
         return None
+    nearer = {way: min(1.0, FEW / among) ** fall for way, fall in FALLS.items()}
     cut = windows.of_probe(probe)
     if len(cut.edges):
         hits = remembered.hits(cut)
         for owner, found in _by_cover(probe, cut, hits):
-            if any(distance <= limit for distance, (_, limit) in zip(found, COVERED, strict=True)):
+            if any(d <= nearer["windows"] * limit for d, (_, limit) in zip(found, COVERED, strict=True)):
                 return Finding(owner, "windows")
         chosen = _chosen(hits)
         if len(chosen):
             left = _stretched(probe, cut, remembered, hits.at(chosen))
-            near = (left <= np.array([limit for _, limit in STRETCHES])).any(axis=1)
+            near = (left <= nearer["stretch"] * np.array([limit for _, limit in STRETCHES])).any(axis=1)
             if near.any():
                 return Finding(int(hits.owner[chosen[int(near.argmax())]]), "stretch")
     mixed = mixture.nearest(probe, remembered.views)
-    if mixed is not None and mixed.distance <= mixture.LIMIT:
+    if mixed is not None and mixed.distance <= nearer["mixture"] * mixture.LIMIT:
         return Finding(mixed.position, "mixture")
     return None
 
 
 def nearness(probe: Course, remembered: Remembered) -> Nearness:
     """Return how near a probe is to earlier signatures in each way, for those who choose limits."""
+    found = _nearness(probe, remembered)
+    if probe.joined is None:
+        return found
+    other = _nearness(probe.joined, remembered)
+    return Nearness(
+        tuple(map(min, found.covered, other.covered)),
+        tuple(map(min, found.stretches, other.stretches)),
+        min(found.mixture, other.mixture),
+    )
+
+
+def _nearness(probe: Course, remembered: Remembered) -> Nearness:
+    """Return the same for one reading of the probe."""
     covered, stretches = np.full(len(COVERED), np.inf), np.full(len(STRETCHES), np.inf)
     cut = windows.of_probe(probe)
     if len(cut.edges) and len(remembered):

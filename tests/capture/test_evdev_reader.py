@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ from penlatch.capture.evdev_events import Axis, Key
 from penlatch.capture.evdev_reader import EventReader
 from penlatch.config import SHORTEST_IDLE_S
 from support.strokes import raw_frame
+from support.virtual_time import in_virtual_time
 from support.waiting import PATIENCE_S, eventually
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ async def backlog_of(reader: EventReader, size: int) -> None:
     await eventually(lambda: len(reader._backlog) == size)
 
 
+@in_virtual_time
 async def test_a_key_event_comes_through_at_once(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evdev_reader, "MOTION_DELAY_S", FOREVER_S)
     reader = EventReader(pipe[0], patient=True)
@@ -52,6 +55,7 @@ async def test_a_key_event_comes_through_at_once(pipe: tuple[int, int], monkeypa
     reader.pause()
 
 
+@in_virtual_time
 async def test_motion_waits_and_comes_together(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evdev_reader, "MOTION_DELAY_S", FOREVER_S)
     reader = EventReader(pipe[0], patient=True)
@@ -65,6 +69,7 @@ async def test_motion_waits_and_comes_together(pipe: tuple[int, int], monkeypatc
     reader.pause()
 
 
+@in_virtual_time
 async def test_motion_after_a_silence_or_a_stall_comes_at_once(
     pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,6 +84,7 @@ async def test_motion_after_a_silence_or_a_stall_comes_at_once(
     reader.pause()
 
 
+@in_virtual_time
 async def test_motion_alone_comes_after_its_delay(pipe: tuple[int, int]) -> None:
     reader = EventReader(pipe[0], patient=True)
     os.write(pipe[1], MOTION)
@@ -86,6 +92,7 @@ async def test_motion_alone_comes_after_its_delay(pipe: tuple[int, int]) -> None
     reader.pause()
 
 
+@in_virtual_time
 async def test_without_patience_motion_comes_at_once(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evdev_reader, "MOTION_DELAY_S", FOREVER_S)
     reader = EventReader(pipe[0], patient=False)
@@ -94,6 +101,7 @@ async def test_without_patience_motion_comes_at_once(pipe: tuple[int, int], monk
     reader.pause()
 
 
+@in_virtual_time
 async def test_silence_ends_the_waiting_with_nothing(pipe: tuple[int, int]) -> None:
     reader = EventReader(pipe[0], patient=True)
     assert await asyncio.wait_for(reader.next(silence_s=0.01), PATIENCE_S) == b""
@@ -102,6 +110,7 @@ async def test_silence_ends_the_waiting_with_nothing(pipe: tuple[int, int]) -> N
     reader.pause()
 
 
+@in_virtual_time
 async def test_a_resting_pen_is_looked_at_now_and_then_until_it_sends_nothing(
     pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +126,7 @@ async def test_a_resting_pen_is_looked_at_now_and_then_until_it_sends_nothing(
     reader.pause()
 
 
+@in_virtual_time
 async def test_a_pen_in_contact_is_not_followed_frame_by_frame(
     pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,6 +139,7 @@ async def test_a_pen_in_contact_is_not_followed_frame_by_frame(
     reader.pause()
 
 
+@in_virtual_time
 async def test_a_pen_in_contact_is_looked_at_until_it_sends_nothing_and_then_followed(
     pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,6 +156,7 @@ async def test_a_pen_in_contact_is_looked_at_until_it_sends_nothing_and_then_fol
     reader.pause()
 
 
+@in_virtual_time
 async def test_motion_of_a_pen_in_contact_is_handed_over_at_a_look_when_it_is_due(
     pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,17 +164,18 @@ async def test_motion_of_a_pen_in_contact_is_handed_over_at_a_look_when_it_is_du
     reader = EventReader(pipe[0], patient=True)
     reader.writing = True
     reading = asyncio.create_task(soon(reader))
-    began, sent = asyncio.get_running_loop().time(), 0
+    began, sent = time.monotonic(), 0
     while not reading.done():
         os.write(pipe[1], MOTION)
         sent += 1
         await asyncio.sleep(0.001)
         assert reader._delivery is None
-    assert asyncio.get_running_loop().time() - began >= 0.2 - evdev_reader.WRITING_POLL_S[1]
+    assert time.monotonic() - began == pytest.approx(0.2, abs=evdev_reader.WRITING_POLL_S[1])
     assert 1 < len(await reading) // len(MOTION) <= sent
     reader.pause()
 
 
+@in_virtual_time
 async def test_motion_of_a_pen_that_then_rests_on_the_tablet_is_handed_over_after_its_delay(
     pipe: tuple[int, int],
 ) -> None:
@@ -174,6 +187,7 @@ async def test_motion_of_a_pen_that_then_rests_on_the_tablet_is_handed_over_afte
     reader.pause()
 
 
+@in_virtual_time
 async def test_a_pen_in_contact_that_says_a_key_is_followed_again(pipe: tuple[int, int]) -> None:
     reader = EventReader(pipe[0], patient=True)
     reader.writing = True
@@ -186,6 +200,7 @@ async def test_a_pen_in_contact_that_says_a_key_is_followed_again(pipe: tuple[in
     reader.pause()
 
 
+@in_virtual_time
 async def test_the_more_a_pen_in_contact_sends_the_sooner_it_is_looked_at(
     pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,6 +228,7 @@ def test_motion_never_waits_so_long_that_a_pen_seems_to_be_up() -> None:
     assert evdev_reader.MOTION_DELAY_S + evdev_reader.WRITING_POLL_S[1] < SHORTEST_IDLE_S
 
 
+@in_virtual_time
 async def test_what_was_read_comes_before_the_error(pipe: tuple[int, int]) -> None:
     reader = EventReader(pipe[0], patient=True)
     os.write(pipe[1], MOTION)
@@ -223,6 +239,7 @@ async def test_what_was_read_comes_before_the_error(pipe: tuple[int, int]) -> No
     assert caught.value.errno == errno.ENODEV
 
 
+@in_virtual_time
 async def test_it_ends_with_the_first_reason_and_stays_ended(pipe: tuple[int, int]) -> None:
     reader = EventReader(pipe[0], patient=True)
     reading = asyncio.create_task(soon(reader))
@@ -234,6 +251,7 @@ async def test_it_ends_with_the_first_reason_and_stays_ended(pipe: tuple[int, in
             await waiting
 
 
+@in_virtual_time
 async def test_discarding_empties_everything(pipe: tuple[int, int]) -> None:
     reader = EventReader(pipe[0], patient=True)
     os.write(pipe[1], MOTION * 5)
@@ -243,6 +261,7 @@ async def test_discarding_empties_everything(pipe: tuple[int, int]) -> None:
     reader.pause()
 
 
+@in_virtual_time
 async def test_a_paused_reader_leaves_the_events_where_they_are(pipe: tuple[int, int]) -> None:
     reader = EventReader(pipe[0], patient=True)
     os.write(pipe[1], KEY)

@@ -211,6 +211,18 @@ async def listening(limits: Segment = HASTY, pen: Pen | None = None) -> AsyncIte
         yield listener
 
 
+def report_nothing_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the next poll of the loop report nothing, as the one does in which a process was stopped."""
+    selector = asyncio.get_running_loop()._selector  # type: ignore[attr-defined] # every loop of Unix has one
+    select = selector.select
+
+    def blind(_: float | None) -> list[object]:
+        monkeypatch.setattr(selector, "select", select)
+        return []
+
+    monkeypatch.setattr(selector, "select", blind)
+
+
 async def signature(listener: Listener) -> Signature:
     capture = await captured(listener)
     assert isinstance(capture, Signature), capture.reason
@@ -373,13 +385,18 @@ async def test_whoever_goes_on_writing_is_not_cut_off(pen: ScriptedPen) -> None:
         assert signed.ended == pytest.approx(later[-1] + HASTY.idle_s)
 
 
-async def test_what_was_written_in_time_belongs_to_the_signature_however_late_it_is_read(pen: ScriptedPen) -> None:
+@pytest.mark.parametrize("stopped", [False, True], ids=["busy", "stopped"])
+async def test_what_was_written_in_time_belongs_to_the_signature_however_late_it_is_read(
+    pen: ScriptedPen, monkeypatch: pytest.MonkeyPatch, *, stopped: bool
+) -> None:
     async with listening() as listener:
         end = pen.write(FIRST, ahead_s=1.0)
         await eventually(lambda: listener.signing)
         pen.send(frames([end + HASTY.idle_s / 2], [True], x=[1.0]))
         # The loop is so busy that it looks at pen and clock when the idle time is long over.
         time.sleep(max(0.0, end + 1.1 * HASTY.idle_s - time.monotonic()))  # noqa: ASYNC251
+        if stopped:
+            report_nothing_once(monkeypatch)
         signed = await signature(listener)
         assert signed.trace.duration == pytest.approx(FIRST[1] + HASTY.idle_s / 2)
 

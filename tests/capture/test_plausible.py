@@ -40,6 +40,14 @@ def test_the_fastest_hand_is_believed_and_no_faster_one() -> None:
     assert Reach().exceeded(frames(0.0, furthest + 0.01))
 
 
+def test_packets_that_a_busy_machine_put_close_together_are_believed() -> None:
+    wire_s = 0.0023
+    furthest = SLACK_MM + FASTEST_MM_S * wire_s
+    assert Reach().exceeded(frames(0.0, furthest - 0.01, step_s=1e-6))
+    assert not Reach(shortest_s=wire_s).exceeded(frames(0.0, furthest - 0.01, step_s=1e-6))
+    assert Reach(shortest_s=wire_s).exceeded(frames(0.0, furthest + 0.01, step_s=1e-6))
+
+
 def test_a_jump_between_batches_is_seen() -> None:
     reach = Reach()
     assert not reach.exceeded(frames(0.0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
+import select
 import tty
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from support.figures import lissajous
 from support.waiting import PATIENCE_S, eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -92,6 +93,13 @@ async def frames_of(pen: SerialPen, tablet: PtyTablet, trace: Trace) -> Frames:
         with pytest.raises(PenError):
             await collecting
     return joined(batches)
+
+
+async def hovering(tablet: PtyTablet, condition: Callable[[], object]) -> None:
+    """Hover until `condition` holds: how much the clock of the packets needs depends on how busy the machine is."""
+    while not condition():
+        assert await asyncio.to_thread(tablet.play, lissajous(), until_s=-0.05)
+        await asyncio.sleep(0.05)
 
 
 def points(pen: Frames | Motion) -> list[tuple[int, int, int]]:
@@ -284,8 +292,7 @@ class TestResting:
             pen = await opened(tablet)
             async with asyncio.timeout(PATIENCE_S):
                 collecting = asyncio.create_task(collect(pen, []))
-                assert await asyncio.to_thread(tablet.play, lissajous(), until_s=-0.05)
-                await eventually(lambda: pen._rest.resting)
+                await hovering(tablet, lambda: pen._rest.resting)
                 await asyncio.to_thread(tablet.unplug)
                 with pytest.raises(PenError):
                     await collecting
@@ -297,8 +304,7 @@ class TestResting:
             pen = await opened(tablet)
             async with asyncio.timeout(PATIENCE_S):
                 collecting = asyncio.create_task(collect(pen, []))
-                assert await asyncio.to_thread(tablet.play, lissajous(), until_s=-0.05)
-                await eventually(lambda: pen._rest.resting and not pen._line._reading)
+                await hovering(tablet, lambda: pen._rest.resting and not pen._line._reading)
                 pen.close()
                 with pytest.raises(PenError, match="closed"):
                     await collecting
@@ -501,6 +507,34 @@ class TestDamage:
             pen.close()
         (line,) = [record.getMessage() for record in caplog.records if "damaged" in record.getMessage()]
         assert line.startswith(f"{pen.device}: bytes were damaged or lost (1 times")
+
+
+class TestStandingStill:
+    """The process was stopped for a moment, as a busy machine or a suspended one does it."""
+
+    async def test_bytes_that_wait_when_patience_ends_are_no_silence(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        near, host = os.openpty()
+        tty.setraw(host)
+        line = Line(os.ttyname(host), flow_control=False)
+        wait = line._wait
+
+        async def stopped(_: float) -> None:
+            """The poll in which a process is stopped reports nothing when it goes on, also if bytes have come."""
+            monkeypatch.setattr(line, "_wait", wait)
+            os.write(near, b"here")
+            assert select.select([host], [], [], PATIENCE_S)[0]
+
+        monkeypatch.setattr(line, "_wait", stopped)
+        async with asyncio.timeout(PATIENCE_S):
+            assert await line.receive(patience_s=0.01) == b"here"
+        line.close()
+        os.close(near)
+        os.close(host)
+
+    async def test_nothing_when_patience_ends_is_silence(self, silent_tty: str) -> None:
+        line = Line(silent_tty, flow_control=False)
+        assert await line.receive(patience_s=0.01) == b""
+        line.close()
 
 
 class TestOpening:

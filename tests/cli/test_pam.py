@@ -25,7 +25,7 @@ from penlatch.sim.tablet import Isdv4Tablet
 from penlatch.sim.writer import Writer
 from support.door import know
 from support.examples import decision
-from support.signing import IDLE_S, pen_found
+from support.signing import ATTEMPTS, IDLE_S, pen_found
 from support.terminal import Terminal
 from support.verbs import ScriptedVerbs, served
 from support.waiting import PATIENCE_S
@@ -80,21 +80,30 @@ def signs(process: subprocess.Popen[str], tablet: Isdv4Tablet, trace: Trace) -> 
     return process.wait(PATIENCE_S)
 
 
+def signed(terminal: Terminal, tablet: Isdv4Tablet, trace: Trace, *arguments: str, **environment: str) -> int:
+    """Have the command ask for a signature; return its exit status. A signature that the machine tore is repeated."""
+    for _ in range(ATTEMPTS):
+        status = signs(start(terminal, *arguments, **environment), tablet, trace)
+        if status == 0 or not tablet.torn:
+            break
+    return status
+
+
 def genuine(seed: int) -> Trace:
     return ADA.genuine(np.random.default_rng(seed))
 
 
 def test_a_match_is_success(terminal: Terminal, tablet: Isdv4Tablet) -> None:
-    assert signs(start(terminal), tablet, genuine(5)) == 0
+    assert signed(terminal, tablet, genuine(5)) == 0
 
 
 def test_another_hand_is_not(terminal: Terminal, tablet: Isdv4Tablet) -> None:
-    assert signs(start(terminal), tablet, EVE.genuine(np.random.default_rng(5))) == 1
+    assert signed(terminal, tablet, EVE.genuine(np.random.default_rng(5))) == 1
 
 
 def test_the_signature_must_be_of_the_user_that_is_named(terminal: Terminal, tablet: Isdv4Tablet) -> None:
     assert signs(start(terminal, PAM_USER="eve"), tablet, genuine(6)) == 3
-    assert signs(start(terminal, "--user", "ada", PAM_USER="root"), tablet, genuine(7)) == 0
+    assert signed(terminal, tablet, genuine(7), "--user", "ada", PAM_USER="root") == 0
 
 
 def test_a_match_with_a_picture_suffices_only_where_it_is_said(terminal: Terminal, tablet: Isdv4Tablet) -> None:
@@ -107,7 +116,7 @@ def test_a_match_with_a_picture_suffices_only_where_it_is_said(terminal: Termina
         assert signs(process, tablet, EVE.genuine(rng)) == 1
         assert process.stdout
         assert "grade picture does not suffice" in process.stdout.read()
-        assert signs(start(terminal, "--grade", "picture", PAM_USER="eve"), tablet, EVE.genuine(rng)) == 0
+        assert signed(terminal, tablet, EVE.genuine(rng), "--grade", "picture", PAM_USER="eve") == 0
         assert signs(start(terminal, "--grade", "picture"), tablet, genuine(22)) == 1
     finally:
         client.delete_user("eve")
@@ -219,7 +228,11 @@ class TestPamtester:
     @staticmethod
     def ask(service: str, user: str = "ada") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["pamtester", service, user, "authenticate"], capture_output=True, text=True, check=False, timeout=60
+            ["pamtester", service, user, "authenticate"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE_S,
         )
 
     def when_asked(self, terminal: Terminal, tablet: Isdv4Tablet, trace: Trace) -> threading.Thread:
@@ -237,8 +250,11 @@ class TestPamtester:
         return thread
 
     def test_a_genuine_signature_authenticates(self, service: str, terminal: Terminal, tablet: Isdv4Tablet) -> None:
-        self.when_asked(terminal, tablet, genuine(8))
-        told = self.ask(service)
+        for _ in range(ATTEMPTS):
+            self.when_asked(terminal, tablet, genuine(8))
+            told = self.ask(service)
+            if told.returncode == 0 or not tablet.torn:
+                break
         assert told.returncode == 0, told.stdout + told.stderr
         assert "successfully authenticated" in told.stdout + told.stderr
 

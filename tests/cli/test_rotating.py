@@ -21,6 +21,7 @@ from penlatch.store.database import Database
 from penlatch.store.store import Store
 from penlatch.store.vault import Vault
 from support.attacker import UID, needs_root, run, world
+from support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +73,7 @@ class TestAsking:
         ours, theirs = pty.openpty()
         os.write(ours, answer)
         command = [sys.executable, "-m", "penlatch", "store", "rotate-key", "--config", str(config)]
-        ended = subprocess.run(command, stdin=theirs, capture_output=True, text=True, check=False, timeout=60)
+        ended = subprocess.run(command, stdin=theirs, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
         os.close(ours)
         os.close(theirs)
         assert ended.returncode == status, ended.stderr

@@ -14,6 +14,7 @@ import pytest
 
 from penlatch.config import Control
 from penlatch.control import interface
+from support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from penlatch.control.server import VarlinkServer
@@ -26,7 +27,7 @@ COMMANDS = re.findall(r"^\$ varlink (.*)$", PAGE, flags=re.MULTILINE)
 
 async def run(*arguments: str) -> str:
     ran = await asyncio.to_thread(
-        subprocess.run, [sys.executable, *arguments], capture_output=True, text=True, timeout=60, check=False
+        subprocess.run, [sys.executable, *arguments], capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     assert (ran.returncode, ran.stderr) == (0, "")
     return ran.stdout

@@ -165,7 +165,8 @@ async def test_who_drips_a_call_byte_by_byte_is_hung_up_on(crowd: Crowd) -> None
         await asyncio.sleep(0.02)
         assert byte, "a whole call went through"
     async with asyncio.timeout(PATIENCE_S):
-        await ended
+        with contextlib.suppress(ConnectionResetError):  # a byte that was under way met the closed socket
+            await ended
 
 
 @pytest.mark.usefixtures("hasty")

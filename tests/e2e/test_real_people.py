@@ -14,6 +14,7 @@ import pytest
 
 from penlatch.control.client import Client
 from penlatch.messages import Armed, Decision, Enrollment
+from penlatch.sim.pty_tablet import TORN_S
 from penlatch.sim.tablet import Isdv4Tablet
 from penlatch.verify.verifier import Verifier
 from support.broker import Observer
@@ -36,10 +37,12 @@ REFERENCES = 5
 GENUINE = slice(5, 10)
 FORGERIES = slice(0, 5)
 
-LATENESS_S = 0.02
-"""A packet that leaves later than two frames after its time [s] was written by a busy machine, not by a person: such a
-signature is signed again."""
+LATENESS_S = TORN_S
+"""A packet that leaves so late after its time [s] was written by a busy machine, not by a person: such a signature is
+signed again. The daemon restores the times of those that are less late."""
 ATTEMPTS = 5
+ENROLL_S = 60.0
+"""How long five references may take, and five repetitions [s]."""
 
 TOLERANCE = 0.05
 """How far P(genuine) may differ between a live capture and the same trace read from a file. What differs between the
@@ -94,6 +97,7 @@ def sign_at_a_door(
         # What was written too late is written again, and is the same recording.
         "replay": {"enabled": False},
         "lockout": {"enabled": False},
+        "enroll": {"timeout_s": ENROLL_S},
     }
     with Isdv4Tablet() as tablet:
         door = Door(Terminal(folder / name, device=f"isdv4:{tablet.path}", sections=sections), tablet, broker)
@@ -102,11 +106,13 @@ def sign_at_a_door(
         try:
             for _ in range(ATTEMPTS):
                 enrolled, in_time = act(client.enroll(name), tablet, traces["genuine"][:REFERENCES])
-                assert isinstance(enrolled, Enrollment)
-                assert enrolled.outcome == "enrolled", enrolled
                 if in_time:
                     break
-                client.delete_user(name)
+                if isinstance(enrolled, Enrollment) and enrolled.outcome == "enrolled":
+                    client.delete_user(name)
+            assert in_time, "this machine is too busy for anybody to write"
+            assert isinstance(enrolled, Enrollment)
+            assert enrolled.outcome == "enrolled", enrolled
             return [
                 (trace, decide(client, name, tablet, trace))
                 for trace in traces["genuine"][GENUINE] + traces["skilled"][FORGERIES]
@@ -119,20 +125,35 @@ def decide(client: Client, name: str, tablet: Isdv4Tablet, trace: Trace) -> int:
     """Have one signature decided, and return the number of its decision."""
     for _ in range(ATTEMPTS):
         decision, in_time = act(client.verify(name), tablet, [trace])
-        assert isinstance(decision, Decision)
-        seq = decision.seq
         if in_time:
             break
-    return seq
+    assert isinstance(decision, Decision)
+    return decision.seq
 
 
 def act(events: Iterator[Event], tablet: Isdv4Tablet, traces: list[Trace]) -> tuple[Event, bool]:
-    """Write one trace each time the terminal waits; return the last event, and whether all was written in time."""
+    """Write one trace each time the terminal waits; return the last event, and whether all was written in time.
+
+    After a retry the trace is written once more, if the machine held it up; else the action ends there.
+    """
     remaining = iter(traces)
-    lateness_s = 0.0
+    trace: Trace | None = None
+    worst_s = late_s = 0.0
+    last: Event | None = None
     for event in events:
-        if isinstance(event, Armed):
-            tablet.play(next(remaining))
-            lateness_s = max(lateness_s, tablet.lateness_s)
-        last = event
-    return last, lateness_s <= LATENESS_S
+        if not isinstance(event, Armed):
+            last = event
+            if not _is_retry(event):
+                worst_s, late_s = max(worst_s, late_s), 0.0
+            continue
+        trace = trace if late_s > LATENESS_S else next(remaining, None)
+        if trace is None:
+            break
+        tablet.play(trace)
+        late_s = tablet.lateness_s
+    assert last
+    return last, max(worst_s, late_s) <= LATENESS_S
+
+
+def _is_retry(event: Event) -> bool:
+    return "retry" in {getattr(event, "verdict", None), getattr(event, "outcome", None)}

@@ -327,7 +327,8 @@ def test_it_stops_in_time(
     assert not stage.terminal.socket.exists()
 
 
-@pytest.mark.parametrize("numbers", SIGNALS.values(), ids=SIGNALS)
+# Without SIGHUP: the first message to a manager that is not there ends the daemon by itself, whenever that is.
+@pytest.mark.parametrize("numbers", [numbers for numbers in SIGNALS.values() if signal.SIGHUP not in numbers])
 def test_it_stops_in_time_where_systemd_does_not_listen(stage: Stage, numbers: tuple[signal.Signals, ...]) -> None:
     nobody_notified(stage)
     status, took_s = stopped(stage, numbers)

@@ -50,7 +50,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     await bench.close()
 
 
-async def sitting(bench: Bench, signed: Iterable[Trace], *, references: int = 3) -> list[Event]:
+async def sitting(bench: Bench, signed: Iterable[Trace], *, references: int = 3, way: Way = Way.LOCAL) -> list[Event]:
     """Let `signed` be given in a further sitting of ada, and return what is told."""
 
     async def sign() -> None:
@@ -60,7 +60,7 @@ async def sitting(bench: Bench, signed: Iterable[Trace], *, references: int = 3)
     signing = asyncio.create_task(sign())
     try:
         async with asyncio.timeout(PATIENCE_S):
-            return await collect(bench.actions.enroll("ada", references=references, extend=True))
+            return await collect(bench.actions.enroll("ada", references=references, extend=True, way=way))
     finally:
         signing.cancel()
 
@@ -97,6 +97,19 @@ async def test_whoever_does_not_match_adds_nothing_and_counts_for_the_lockout(be
     assert isinstance(refused[-1], Enrollment)
     assert refused[-1].reason is Reason.LOCKED
     assert await given(bench) == 5
+
+
+async def test_failures_of_a_sitting_count_for_the_way_in_which_it_was_asked_for(bench: Bench) -> None:
+    for attempt in range(5):
+        await sitting(bench, forgeries(1, seed=attempt), way=Way.MQTT)
+        bench.judge._sittings = None
+    (refused,) = [event for event in await sitting(bench, [], way=Way.MQTT) if isinstance(event, Enrollment)]
+    assert refused.reason is Reason.LOCKED
+    locked = await bench.worker.call(lambda: bench.judge.counts().locked)
+    assert {found.way for found in locked if found.user == "ada"} == {Way.MQTT}
+    opened = await sitting(bench, traces(ADA, 2, seed=1), references=1, way=Way.LOCAL)
+    assert isinstance(opened[-1], Enrollment)
+    assert opened[-1].outcome == "enrolled", "the way at the terminal is not locked"
 
 
 async def test_a_capture_that_cannot_be_used_is_asked_for_again(bench: Bench) -> None:

@@ -77,20 +77,20 @@ async def test_enroll_tells_each_reference_and_ends_when_they_are_complete(verbs
     ]
     verbs.script = [*steps]
     answered = await answers(verbs, "enroll", Request(user="carol", references=3, transaction="t"))
-    assert verbs.asked == [("enroll", "carol", 3, "t")]
+    assert verbs.asked == [("enroll", "carol", 3, "t", Way.MQTT)]
     assert told(answered) == [*(("progress", step) for step in steps[:3]), ("ok", steps[3])]
 
 
 async def test_enroll_leaves_the_number_of_references_to_the_terminal(verbs: ScriptedVerbs) -> None:
     verbs.script = [enrollment(3, "enrolled", done=True)]
     await answers(verbs, "enroll", Request(user="carol"))
-    assert verbs.asked == [("enroll", "carol", None, None)]
+    assert verbs.asked == [("enroll", "carol", None, None, Way.MQTT)]
 
 
 async def test_enroll_may_add_to_the_references_of_somebody(verbs: ScriptedVerbs) -> None:
     verbs.script = [enrollment(2, "enrolled", done=True)]
     await answers(verbs, "enroll", Request(user="alice", references=2, extend=True))
-    assert verbs.asked == [("enroll", "alice", 2, None, "extend")]
+    assert verbs.asked == [("enroll", "alice", 2, None, "extend", Way.MQTT)]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from penlatch.capture.isdv4 import PenPacket, QueryReply
 from penlatch.errors import TraceError
+from penlatch.sim.pty_tablet import TORN_S
 from penlatch.sim.tablet import Faults, Isdv4Tablet, Protocol4Tablet
 from support.figures import lissajous
 from support.waiting import PATIENCE_S
@@ -171,6 +172,21 @@ def test_faults_are_repeatable_and_counted(garbage: float, loss: float, seed: in
     clean = Isdv4Tablet()
     motion = clean.motion(lissajous(frames=20))
     assert (count == 0) == (sent == b"".join(clean.packet(motion, row) for row in range(20)))
+
+
+def test_a_hand_that_the_machine_holds_up_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Isdv4Tablet() as tablet, host(tablet):
+        assert not tablet.torn
+        wait = tablet._unplugged.wait
+
+        def held_up(timeout_s: float) -> bool:
+            time.sleep(2 * TORN_S)
+            monkeypatch.setattr(tablet._unplugged, "wait", wait)
+            return wait(timeout_s)
+
+        monkeypatch.setattr(tablet._unplugged, "wait", held_up)
+        assert tablet.play(lissajous(frames=10))
+        assert tablet.torn
 
 
 def test_a_latency_timer_lets_bytes_out_in_bunches() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from penlatch.control.client import Client
 from penlatch.service.judge import Judge
 from penlatch.service.references import References
 from support.broker import TERMINAL
+from support.signing import ATTEMPTS
 from support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
@@ -44,14 +44,27 @@ class Door:
             assert time.monotonic() < end, self.terminal.log()
             time.sleep(0.02)
 
-    def hand(self, trace: Trace) -> Callable[[], object]:
-        """Return somebody who writes `trace` on the tablet when called."""
-        return partial(self.tablet.play, trace)
+    def hand(self, trace: Trace) -> Callable[[], float]:
+        """Return somebody who writes `trace` when called, and returns how late the machine made them [s]."""
 
-    def enroll(self, name: str, writer: Writer, *, seed: int = 0, count: int = 5) -> Acted:
-        """Enrol a synthetic person."""
-        rng = np.random.default_rng(seed)
-        return self.terminal.act("enroll", name, hands=[self.hand(writer.genuine(rng)) for _ in range(count)])
+        def write() -> float:
+            self.tablet.play(trace)
+            return self.tablet.lateness_s
+
+        return write
+
+    def enroll(self, name: str, traces: Iterable[Trace]) -> Acted:
+        """Enrol somebody who writes `traces`, one for each time the terminal waits.
+
+        An enrolment with a signature that the machine tore is undone, and begins again with the first trace.
+        """
+        written = list(traces)
+        for _ in range(ATTEMPTS):
+            acted = self.terminal.act("enroll", name, hands=map(self.hand, written))
+            if not acted.torn:
+                break
+            self.terminal.command("user", "delete", name, "--yes")
+        return acted
 
     def knows(self, name: str, writer: Writer, *, seed: int = 0, count: int = 5) -> None:
         """Have a synthetic person enrolled already; see `know`."""
@@ -59,8 +72,16 @@ class Door:
         know(self.terminal, name, iter(lambda: writer.genuine(rng), None), count=count)
 
     def verify(self, name: str, *traces: Trace, purpose: str = "check") -> Acted:
-        """Ask for `name` and have `traces` signed, one for each time the terminal waits."""
-        return self.terminal.act("verify", name, "--purpose", purpose, hands=[self.hand(trace) for trace in traces])
+        """Ask for `name` and have `traces` signed, one for each time the terminal waits.
+
+        If the machine tore a signature and nobody is recognised, `name` is asked for again. A piece is no genuine
+        signature, and what is recognised is whole.
+        """
+        for _ in range(ATTEMPTS):
+            acted = self.terminal.act("verify", name, "--purpose", purpose, hands=map(self.hand, traces))
+            if acted.status == 0 or not acted.torn:
+                break
+        return acted
 
 
 def know(terminal: Reachable, name: str, signatures: Iterable[Trace], *, count: int = 5) -> None:

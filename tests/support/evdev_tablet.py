@@ -88,19 +88,24 @@ class EvdevTablet(Testbed):
             os.close(self._fd)
             self._fd = -1
 
-    def write(self, trace: Trace) -> None:
+    def write(self, trace: Trace) -> float:
         """Write the trace on the tablet, in its own time, and return when the pen is away again.
+
+        Returns:
+            How late the machine let a frame out, at worst [s].
 
         Like the kernel's, a frame says only what has changed, and when it was made on the monotonic clock.
         """
         motion = _motion(trace)
         known: dict[int, int] = {Key.TOOL_PEN: 0, Key.TOUCH: 0}
-        start = time.monotonic()
+        start, late_s = time.monotonic(), 0.0
         for row, t in enumerate(motion.t):
             time.sleep(max(0.0, start + t - time.monotonic()))
+            late_s = max(late_s, time.monotonic() - start - t)
             changed = {code: value for code, value in _state(motion, row).items() if known.get(code) != value}
             known |= changed
             self.report(changed, t=start + t)
+        return late_s
 
     def report(self, changed: Reported, *, t: float) -> None:
         """Send one frame: what has changed, by the codes of `Axis` and `Key`, at monotonic time `t` [s]."""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.waiting import PATIENCE_S
+
 if TYPE_CHECKING:
     from types import ModuleType
 
@@ -27,7 +29,7 @@ def told_on_the_second_runtime(program: ModuleType) -> dict[str, Any]:
         env=os.environ | {"PYTHONPATH": str(ROOT / "daemon")},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=3 * PATIENCE_S,
         check=False,
     )
     assert finished.returncode == 0, finished.stderr

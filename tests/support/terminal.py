@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from penlatch.sim.pty_tablet import TORN_S
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-START_LIMIT_S = 60.0
+START_LIMIT_S = 30.0
 """How long a start may take on a machine that does other things too [s]."""
 STOP_LIMIT_S = 30.0
 """How long a clean stop may take [s]."""
@@ -44,6 +46,13 @@ class Acted:
     """What it told, as JSON."""
     errors: str
     """What it wrote to standard error."""
+    late_s: float = 0.0
+    """Worst delay of a hand by the machine, of those that signed in vain excepted [s]."""
+
+    @property
+    def torn(self) -> bool:
+        """True if the machine held up a hand for so long that what came may not be what was written."""
+        return self.late_s > TORN_S
 
     @property
     def last(self) -> dict[str, Any]:
@@ -159,19 +168,35 @@ class Terminal:
         )
 
     def act(self, *arguments: str, hands: Iterable[Callable[[], object]]) -> Acted:
-        """Run a command that asks for signatures; each time the terminal waits for one, the next of `hands` signs."""
+        """Run a command that asks for signatures; each time the terminal waits for one, the next of `hands` signs.
+
+        A hand may return how late the machine made it [s]. If that was too late, and the terminal therefore asks
+        again, the same hand signs again, and the retry is left out of the events. The command ends by Ctrl-C when the
+        terminal asks once more than there are hands.
+        """
         remaining = iter(hands)
+        hand: Callable[[], object] | None = None
         events: list[dict[str, Any]] = []
+        late_s = worst_s = 0.0
         process = self.spawn(*arguments, "--json")
         assert process.stdout
         assert process.stderr
         for line in process.stdout:
             event = json.loads(line)
+            if late_s > TORN_S and "retry" in {event.get("verdict"), event.get("outcome")}:
+                continue
             events.append(event)
-            if event["kind"] == "armed" and (hand := next(remaining, None)):
-                hand()
+            if event["kind"] != "armed":
+                worst_s, late_s = max(worst_s, late_s), 0.0
+                continue
+            hand = hand if late_s > TORN_S else next(remaining, None)
+            if hand is None:
+                process.send_signal(signal.SIGINT)
+            else:
+                told = hand()
+                late_s = told if isinstance(told, float) else 0.0
         errors = process.stderr.read()
-        return Acted(process.wait(STOP_LIMIT_S), events, errors)
+        return Acted(process.wait(STOP_LIMIT_S), events, errors, worst_s)
 
     def stop(self) -> int:
         """Ask the daemon to stop; return its exit status."""

@@ -51,7 +51,7 @@ BROKER_UP_S: Final = (0.5, 3.0)
 BROKER_DOWN_S: Final = (0.05, 1.0)
 PAUSE_S: Final = 0.002
 """Between two questions, and where nobody answers [s]."""
-DRAIN_LIMIT_S: Final = 120.0
+DRAIN_LIMIT_S: Final = 30.0
 """How long the last daemon may take to tell everything [s]."""
 FAKETIME: Final = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 STEADY: Final = {"DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}

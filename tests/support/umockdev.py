@@ -148,7 +148,7 @@ class Testbed:
             start_new_session=True,
         )
         try:
-            out, told = process.communicate(timeout=3 * PATIENCE_S)
+            out, told = process.communicate(timeout=PATIENCE_S)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             out, told = process.communicate()

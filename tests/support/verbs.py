@@ -93,9 +93,16 @@ class ScriptedVerbs:
         return self._play(Action.IDENTIFY)
 
     def enroll(
-        self, user: str, *, references: int | None = None, extend: bool = False, transaction: str | None = None
+        self,
+        user: str,
+        *,
+        references: int | None = None,
+        extend: bool = False,
+        transaction: str | None = None,
+        way: Way = Way.LOCAL,
     ) -> AsyncIterator[Event]:
-        self.asked.append(("enroll", user, references, transaction, *(("extend",) if extend else ())))
+        told = (*(("extend",) if extend else ()), *((way,) if way is not Way.LOCAL else ()))
+        self.asked.append(("enroll", user, references, transaction, *told))
         return self._play(Action.ENROLL)
 
     async def enroll_picture(self, user: str, raster: bytes) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PATIENCE_S = 60.0
+PATIENCE_S = 30.0
 """How long a test waits for what must come; far longer than it takes, so that a slow machine fails nothing [s]."""
 
 

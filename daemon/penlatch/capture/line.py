@@ -118,7 +118,7 @@ class Line:
                 raise self._end
             self._listen()
             await self._wait(patience_s)
-            if not self._arrived and not self._end:
+            if not self._arrived and not self._end and not self._waiting_in_kernel():
                 return b""
         data = bytes(self._arrived[:size])
         del self._arrived[:size]
@@ -151,6 +151,13 @@ class Line:
         if self._reading:
             self._reading.remove_reader(self._fd)
             self._reading = None
+
+    def _waiting_in_kernel(self) -> bool:
+        """Return whether the next poll will report bytes: a process that stood still finds its timer expired first."""
+        try:
+            return bool(self._serial.in_waiting)
+        except _FAILURES:
+            return True  # the next poll reports a line that failed, too
 
     def _on_readable(self) -> None:
         try:

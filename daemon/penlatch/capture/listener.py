@@ -35,6 +35,9 @@ LOOK_PERIOD_S = 5.0
 """An open pen is looked at no more often than this [s], however often somebody asks how it is."""
 QUIET_S = 1.0
 """Nor before it has sent nothing for so long [s]: the look keeps events of the instant from other readers."""
+GRACE_TURNS = 4
+"""Turns of the event loop between the timer of the idle time and the end of a signature. After a process was stopped,
+its first poll reports nothing; the second reports the bytes, the third wakes the source, and the fourth feeds them."""
 
 
 class Listener:
@@ -162,13 +165,10 @@ class Listener:
             # Not moved with every frame: when it fires too early, it is set anew.
             self._timer = asyncio.get_running_loop().call_at(deadline, self._on_idle)
 
-    def _on_idle(self) -> None:
-        # Two turns of the loop later: where this one comes late, frames that were in time may wait to be read in this
-        # turn, and are fed in the next.
-        self._timer = asyncio.get_running_loop().call_soon(self._on_next_turn)
-
-    def _on_next_turn(self) -> None:
-        self._timer = asyncio.get_running_loop().call_soon(self._expire)
+    def _on_idle(self, turns: int = GRACE_TURNS) -> None:
+        """Let the idle time end so many turns of the loop later: frames that were in time may wait to be read."""
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_soon(self._on_idle, turns - 1) if turns else loop.call_soon(self._expire)
 
     def _expire(self) -> None:
         self._timer = None

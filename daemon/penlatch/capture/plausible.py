@@ -22,8 +22,14 @@ SLACK_MM: Final = 2.0
 class Reach:
     """Follows the frames of one pen."""
 
-    def __init__(self) -> None:
-        """Begin with a pen that has not touched."""
+    def __init__(self, *, shortest_s: float = 0.0) -> None:
+        """Begin with a pen that has not touched.
+
+        Args:
+            shortest_s: time that the line takes for one packet [s]. No two are sampled closer, however close together
+                a machine that was busy puts them.
+        """
+        self._shortest_s = shortest_s
         self._last: tuple[float, float, float] | None = None
 
     def exceeded(self, frames: Frames) -> bool:
@@ -39,5 +45,5 @@ class Reach:
         if len(rows) == 1:
             return False
         step_s, *step_mm = np.diff(rows, axis=0).T
-        jumps = np.hypot(*step_mm) > SLACK_MM + FASTEST_MM_S * step_s
+        jumps = np.hypot(*step_mm) > SLACK_MM + FASTEST_MM_S * np.maximum(step_s, self._shortest_s)
         return bool((jumps & touching[1:] & touching[:-1]).any())

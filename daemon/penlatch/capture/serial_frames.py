@@ -25,8 +25,9 @@ class SerialFrames:
     def __init__(self, decoder: Decoder, *, baud: int, greeted: float) -> None:
         """Begin with a tablet that `decoder` reads, and that was greeted at `greeted` [s] on a line of `baud`."""
         self._decoder = decoder
-        self._reach = Reach()
-        self._clock = PacketClock(wire_time=decoder.packet_size * BITS_PER_BYTE / baud)
+        wire_time = decoder.packet_size * BITS_PER_BYTE / baud
+        self._reach = Reach(shortest_s=wire_time)
+        self._clock = PacketClock(wire_time=wire_time)
         self._unseen_until = greeted + UNDER_WAY_S
         """Until when a first report may be that of a pen that touched before; past after the first."""
         self.touching = False

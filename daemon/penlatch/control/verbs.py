@@ -32,9 +32,18 @@ class Verbs(Protocol):
         """Ask for a signature of anybody for a purpose; the last event is a decision with `done`."""
 
     def enroll(
-        self, user: str, *, references: int | None = None, extend: bool = False, transaction: str | None = None
+        self,
+        user: str,
+        *,
+        references: int | None = None,
+        extend: bool = False,
+        transaction: str | None = None,
+        way: Way = Way.LOCAL,
     ) -> AsyncIterator[Event]:
-        """Enrol `user` from `references` signatures, or add them; the last event is an enrollment with `done`."""
+        """Enrol `user` from `references` signatures, or add them; the last event is an enrollment with `done`.
+
+        Failures of a person who is known count for `way` alone.
+        """
 
     async def enroll_picture(self, user: str, raster: bytes) -> int:
         """Take a scanned reference of somebody who has given none with a pen; return how many there are now.

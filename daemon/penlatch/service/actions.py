@@ -139,7 +139,13 @@ class Actions:
                 yield event
 
     async def enroll(
-        self, user: str, *, references: int | None = None, extend: bool = False, transaction: str | None = None
+        self,
+        user: str,
+        *,
+        references: int | None = None,
+        extend: bool = False,
+        transaction: str | None = None,
+        way: Way = Way.LOCAL,
     ) -> AsyncGenerator[Event, None]:
         """Take `references` signatures of `user` (None: the configured number) and enrol them.
 
@@ -151,7 +157,7 @@ class Actions:
         """
         user = await self._call(self._judge.name_of, user)
         begun = await self._call(self._judge.references_of, user, extend=extend)
-        asked = Asked(Action.ENROLL, user, transaction, asker=asking())
+        asked = Asked(Action.ENROLL, user, transaction, by=way, asker=asking())
         room = MOST_REFERENCES - len(begun.earlier)
         stages = min(self._config.enroll.references, room) if references is None else references
         if not 0 < stages <= room:

@@ -197,10 +197,16 @@ class Service:
         return self._actions.identify(purpose=purpose, transaction=transaction)
 
     def enroll(
-        self, user: str, *, references: int | None = None, extend: bool = False, transaction: str | None = None
+        self,
+        user: str,
+        *,
+        references: int | None = None,
+        extend: bool = False,
+        transaction: str | None = None,
+        way: Way = Way.LOCAL,
     ) -> AsyncGenerator[Event, None]:
         """Enrol `user`, or add references to theirs; see `Actions.enroll`."""
-        return self._actions.enroll(user, references=references, extend=extend, transaction=transaction)
+        return self._actions.enroll(user, references=references, extend=extend, transaction=transaction, way=way)
 
     async def enroll_picture(self, user: str, raster: bytes) -> int:
         """Take a scanned reference of `user`; see `Judge.add_picture`.

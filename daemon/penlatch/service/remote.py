@@ -77,7 +77,11 @@ def _action(verbs: Verbs, verb: Verb, request: Request) -> AsyncIterator[Event]:
     if verb == "verify":
         return verbs.verify(_user(request), purpose=request.purpose, transaction=request.transaction, way=Way.MQTT)
     return verbs.enroll(
-        _user(request), references=request.references, extend=request.extend, transaction=request.transaction
+        _user(request),
+        references=request.references,
+        extend=request.extend,
+        transaction=request.transaction,
+        way=Way.MQTT,
     )
 
 

@@ -38,6 +38,9 @@ OUTPUT_SPEED: Final = 5
 """Where the output speed stands in what tcgetattr returns."""
 ROUNDING_S: Final = 1e-6
 """What times may be off for having been added up [s]."""
+TORN_S: Final = 0.15
+"""Delay of a hand from which on a terminal may get its signature in pieces [s]. Below, the daemon restores the times of
+the packets. It takes 0.4 s of silence in contact for damage, and the pen-up wait for the end of a signature."""
 LONGEST_GARBAGE: Final = 3
 """Bytes of one burst of noise, at most."""
 
@@ -113,6 +116,11 @@ class PtyTablet(ABC):
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="penlatch-tablet-"))
         return str(self._folder / "ttyPEN")
+
+    @property
+    def torn(self) -> bool:
+        """True if the machine delayed the latest `play` so much that a terminal may have got it in pieces."""
+        return self.lateness_s > TORN_S
 
     @property
     def streaming(self) -> bool:

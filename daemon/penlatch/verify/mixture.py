@@ -63,7 +63,7 @@ class Views:
         """Sum of their squares."""
 
     def __len__(self) -> int:
-        return self._points.shape[1]
+        return int(self._points.shape[1])
 
     @property
     def nbytes(self) -> int:
@@ -186,4 +186,4 @@ def _pairs(
     turned = a * b.conj()
     alike = np.abs(turned.imag) <= TURNED * turned.real
     usable = alike & (weight >= LEAST) & (weight <= 1 - LEAST) & (det > 1e-4 * of_first * power)
-    return np.where(usable, left, np.float32(np.inf)), weight
+    return np.where(usable, left, np.float32(np.inf)).astype(np.float32), weight.astype(np.float32)

@@ -293,10 +293,10 @@ def _stretched(probe: Course, cut: Windows, remembered: Remembered, pairs: Hits)
     for number in range(_ROUNDS + 1):
         place = (alignment[:, None] @ basis)[:, 0]
         inside = (place >= 0) & (place <= last)
-        row = place.clip(0, last - 1).astype(np.intp)
-        first = other[kept[:, None], row]
-        rise = other[kept[:, None], row + 1] - first
-        laid = first + (place - row) * rise
+        rows = place.clip(0, last - 1).astype(np.intp)
+        first = other[kept[:, None], rows]
+        rise = other[kept[:, None], rows + 1] - first
+        laid = first + (place - rows) * rise
         factor, left = _fitted(query, laid, weight * inside)
         square = np.where(inside, np.minimum(left.real**2 + left.imag**2, _FAR**2), _FAR**2)
         total = np.concatenate((np.zeros((len(kept), 1)), np.cumsum(square, axis=1)), axis=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -14,12 +15,15 @@ from penlatch.config import Lockout as Rule
 from training.evaluation.__main__ import main
 from training.evaluation.sessions import DAY_S, OPEN_RULE, Sessions, matched
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 ROOT = Path(__file__).parents[3]
 RESULTS = sorted((ROOT / "models" / "results").glob("sessions-*.json"))
 FAR, NEARLY, WELL, SURE = 0.0005, 0.3, 0.9, 0.99
 
 
-def scores(*values: float) -> np.ndarray:  # type: ignore[type-arg]  # float64
+def scores(*values: float) -> NDArray[np.float64]:
     return np.array(values, dtype=np.float64)
 
 

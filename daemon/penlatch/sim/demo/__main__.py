@@ -27,11 +27,14 @@ from penlatch.sim.tablet import Isdv4Tablet
 
 if TYPE_CHECKING:
     from penlatch.ink import Trace
+    from penlatch.messages import Decision
 
 REFERENCES = 5
 """Signatures of an enrolment, as the daemon asks for by default."""
 SPARE_REFERENCES = 2
 """So many may be refused as unlike the others: people are not machines."""
+MOST_REPETITIONS = 5
+"""Signatures of one demo that are written again because a busy machine held up the pen."""
 
 _READY_LIMIT_S = 60.0
 """How long the daemon may take to be well after its start, on a small board under load [s]."""
@@ -61,6 +64,8 @@ class Demo:
         self._counts: Counter[tuple[Kind, Verdict]] = Counter()
         self._references = self._refused = self._visits = 0
         self._faults: list[str] = []
+        self._repetitions = 0
+        self._torn = False
         self._started = time.monotonic()
 
     def run(self, *, watch: bool) -> bool:
@@ -106,7 +111,7 @@ class Demo:
             for event in events:
                 match event:
                     case Armed():
-                        if event.attempt > REFERENCES + SPARE_REFERENCES:
+                        if event.attempt > REFERENCES + SPARE_REFERENCES + self._repetitions:
                             raise RuntimeError(f"{USER} signs so differently each time that she cannot be enrolled")
                         trace = self._cast.reference()
                         self._sign(trace)
@@ -114,6 +119,7 @@ class Demo:
                         told = f"reference {event.stage} of {event.stages}"
                         if event.outcome == "retry":
                             self._refused += 1
+                            self._repetitions += self._tablet.torn
                             told = f"refused: {event.reason}"
                         self._references = event.stage
                         stage.written(trace, beside=[told])
@@ -135,14 +141,23 @@ class Demo:
                 stage.title("Ctrl-C")
 
     def _visit(self, visit: Visit) -> None:
-        self._visits += 1
-        transaction = f"visit-{self._visits}"
-        self._witness.ask_for(USER, transaction=transaction)
-        for number, attempt in enumerate(visit, start=1):
+        transaction, number = "", 0
+        waiting = list(visit)
+        while waiting:
+            if not transaction:
+                self._visits += 1
+                transaction, number = f"visit-{self._visits}", 0
+                self._witness.ask_for(USER, transaction=transaction)
+            number += 1
             self._witness.armed(transaction, attempt=number, limit_s=_ARM_LIMIT_S)
-            self._attempt(attempt, transaction=transaction, number=number)
+            decision = self._attempt(waiting[0], transaction=transaction, number=number)
+            if decision.done:
+                transaction = ""
+            if not self._torn:
+                del waiting[0]
 
-    def _attempt(self, attempt: Attempt, *, transaction: str, number: int) -> None:
+    def _attempt(self, attempt: Attempt, *, transaction: str, number: int) -> Decision:
+        """Have one signature decided; `_torn` says afterwards that it must be written again."""
         stage = self._stage
         stage.say()
         stage.say(f"  {click.style(attempt.kind.value, bold=True)}: {attempt.story}")
@@ -151,6 +166,13 @@ class Demo:
             self._tablet.unplug()
         decision = self._witness.decision(limit_s=_DECIDE_LIMIT_S)
         faults = attempt.faults(decision)
+        self._torn = bool(faults) and self._tablet.torn and self._repetitions < MOST_REPETITIONS
+        if self._torn:
+            self._repetitions += 1
+            stage.say(f"    this machine held up the pen for {self._tablet.lateness_s:.1f} s: it is written again")
+            if attempt.pulled_s is not None:
+                self._plug_in_again()
+            return decision
         if (decision.transaction, decision.attempt) != (transaction, number):
             faults.append(f"it is about {decision.transaction}, attempt {decision.attempt}")
         self._counts[attempt.kind, decision.verdict] += 1
@@ -160,6 +182,7 @@ class Demo:
             self._plug_in_again()
         if decision.done != (attempt.verdict is not Verdict.RETRY):
             raise RuntimeError("the terminal and the demo no longer talk of the same attempt")
+        return decision
 
     def _plug_in_again(self) -> None:
         missed = "it does not miss its tablet"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -63,6 +64,20 @@ async def test_a_range_comes_in_order_and_whole(count: int) -> None:
     assert all(len(page.decisions or ()) <= PAGE_ROWS for page in pages)
     assert all(each.historical for page in pages for each in page.decisions or ())
     assert {each.probability for page in pages for each in page.decisions or ()} == {0.12}
+
+
+@pytest.mark.parametrize(("first", "last"), [(1, 10**30), (10**30, 10**31), (2**63 - 1, 2**63)])
+async def test_no_number_is_too_large_to_be_asked_for(first: int, last: int) -> None:
+    rows, asked = Rows(3), []
+
+    async def looked_up(instance: str, first: int, last: int, *, limit: int) -> list[Decision]:
+        asked.extend(sqlite3.connect(":memory:").execute("SELECT ?, ?", (first, last)).fetchone())
+        return await rows(instance, first, last, limit=limit)
+
+    pages = await ask(History(looked_up), first, last)
+    assert told(pages) == ([1, 2, 3] if first == 1 else [])
+    assert (pages[-1].status, pages[-1].next) == ("ok", None)
+    assert asked
 
 
 async def test_a_range_beyond_the_bound_says_where_to_go_on() -> None:

@@ -110,6 +110,18 @@ class TestNotOurs:
         assert "later penlatch" in error.problem
         assert "0099_x" in error.problem
 
+    def test_a_name_in_the_file_sends_no_escape_sequence_to_the_screen(self, path: Path, vault: Vault) -> None:
+        Store.open(path, vault).close()
+        with sqlite3.connect(path) as connection:
+            connection.execute(
+                "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('penlatch', ?, '')",
+                ("0099\x1b]0;owned\x07\u202e\n",),
+            )
+        connection.close()
+        error = refused(path, vault)
+        assert str(error).isprintable()
+        assert "0099\\u001b]0;owned" in error.problem
+
     def test_the_database_of_another_program_is_left_alone(self, path: Path, vault: Vault) -> None:
         with sqlite3.connect(path) as connection:
             connection.execute("CREATE TABLE users (name TEXT)")

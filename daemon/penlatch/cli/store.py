@@ -82,7 +82,7 @@ def restore(file: Path, config_path: Path | None, *, as_json: bool) -> None:
     \b
     Example:
       systemctl stop penlatch
-      sudo penlatch store restore /var/lib/penlatch/backups/penlatch-20260301T031500.000000Z.db
+      sudo penlatch store restore /var/lib/penlatch/backups/penlatch-20260301T031500.000000Z-1a2b3c4d.db
       systemctl start penlatch
     """
     from penlatch.cli.todays_key import load_key  # noqa: PLC0415 - `--help` needs no database

@@ -33,6 +33,8 @@ BURST: Final = 5
 """Requests that are answered at once."""
 PER_S: Final = 0.2
 """Sustained rate of requests [requests/s]."""
+LARGEST: Final = 2**63 - 1
+"""Largest number that SQLite holds; a request may name any number, and no decision has a larger one."""
 
 
 class Rows(Protocol):
@@ -60,6 +62,7 @@ class History:
         """
         if last < first:
             raise RequestError(code="bad_request", problem="`to` is below `from`")
+        first, last = min(first, LARGEST), min(last, LARGEST)
         self._admit()
         self._busy = True
         try:

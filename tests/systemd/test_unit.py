@@ -145,6 +145,9 @@ class TestAgreement:
         needed_s = bolt._actuator.limit_s + LET_GO_S + STOP_LIMIT_S
         assert float(setting("TimeoutStopSec").removesuffix("s")) > needed_s
 
+    def test_who_hangs_is_ended_long_before(self) -> None:
+        assert float(setting("TimeoutAbortSec").removesuffix("s")) <= 15
+
     def test_the_program_that_opened_gets_no_signal_of_systemds_before_the_daemon_has_ended(self) -> None:
         assert setting("KillMode") == "mixed"
 

@@ -258,8 +258,9 @@ def test_a_tablet_that_the_service_may_open_only_later_is_read_as_soon_as_it_may
         )
         for path in (Path(folder), *Path(folder).iterdir()):
             os.chown(path, NOBODY, NOBODY)
-        for parent in Path(sys.executable).resolve().parents:
-            parent.chmod(parent.stat().st_mode | 0o011)  # of the guest alone: the interpreter may lie in root's home
+        # Of the guest alone: the interpreter may lie in root's home, and the checkout in a folder of root's.
+        for parent in {*Path(sys.executable).resolve().parents, *Path(sys.prefix).parents}:
+            parent.chmod(parent.stat().st_mode | 0o011)
         before = os.umask(0)  # the socket by which it says READY is to take its word
         try:
             service.start()

@@ -35,8 +35,14 @@ def main_thread(pid: int) -> int:
 
 
 def worker_thread(pid: int) -> int:
-    """Return the thread in which models run: the first that the main one starts."""
-    return min(int(task.name) for task in Path(f"/proc/{pid}/task").iterdir() if int(task.name) != pid)
+    """Return the thread in which models run: of the others than the main one, it has used the processor the most."""
+
+    def used(thread: int) -> int:
+        # After the name in brackets: utime and stime are fields 14 and 15 of proc_pid_stat(5).
+        fields = Path(f"/proc/{pid}/task/{thread}/stat").read_text().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+
+    return max((int(task.name) for task in Path(f"/proc/{pid}/task").iterdir() if int(task.name) != pid), key=used)
 
 
 def hang_until_killed(thread: int) -> None:
